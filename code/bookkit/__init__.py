@@ -1,0 +1,1 @@
+"""What builders of the book use: environments, execution, staleness, site. Readers import ``dlkb``."""

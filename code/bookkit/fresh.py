@@ -1,0 +1,114 @@
+"""Is what a notebook shows what its code would give today? Answered without running it.
+
+A fingerprint is a hash of all that can change the outputs: the code cells (the bootstrap cell apart), the
+modules of ``dlkb`` that they reach, the chapter's recorded runs, and the pins of the run-time packages.
+Prose and the wording of claims are no part of it. What is reached is found statically: ``sys.modules``
+would miss imports that happen late.
+"""
+
+import ast
+import hashlib
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from bookkit.book import Book, code_cells, read_notebook, source_of, tags_of
+
+PACKAGE = "dlkb"
+BOOTSTRAP = "bootstrap"
+
+
+class Fingerprints:
+    """Computes the fingerprints of a book's notebooks, with the package read once."""
+
+    def __init__(self, book: Book):
+        import grimp
+
+        self.book = book
+        if str(book.package.parent) not in sys.path:
+            sys.path.insert(0, str(book.package.parent))
+        self._graph = grimp.build_graph(PACKAGE, cache_dir=None)
+        self._pins = "\n".join(runtime_pins(book)).encode()
+
+    def of(self, path: Path, notebook: dict[str, Any]) -> str:
+        """The fingerprint of the notebook at ``path``."""
+        cells = [source_of(c) for c in code_cells(notebook) if BOOTSTRAP not in tags_of(c)]
+        digest = hashlib.sha256()
+        for text in cells:
+            _add(digest, "cell", text.encode())
+        for module in sorted(self.reached(cells)):
+            _add(digest, module, self._file(module).read_bytes())
+        for record in sorted((self.book.recorded / path.parent.name).glob("*.json")):
+            _add(digest, record.name, record.read_bytes())
+        _add(digest, "pins", self._pins)
+        return digest.hexdigest()[:16]
+
+    def reached(self, cells: list[str]) -> set[str]:
+        """Modules of the package whose text can change what these cells do."""
+        direct = {m for cell in cells for m in self._named(ast.parse(_without_magics(cell)))}
+        upstream = {u for module in direct for u in self._graph.find_upstream_modules(module)}
+        return (direct | upstream) - {PACKAGE}  # the top holds a version and imports nothing
+
+    def _named(self, tree: ast.AST) -> set[str]:
+        found = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+                found |= {n for n in names if n.split(".")[0] == PACKAGE}
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
+                found |= {self._home(node.module, alias.name) for alias in node.names}
+        return found
+
+    def _home(self, module: str, name: str) -> str:
+        """The module in which ``from module import name`` finds its name: a submodule, or where a
+        chapter's public list took it from, so that a change to one file of a chapter leaves alone the
+        notebooks that use another."""
+        if f"{module}.{name}" in self._graph.modules:
+            return f"{module}.{name}"
+        file = self._file(module)
+        if file.name == "__init__.py":
+            for node in ast.parse(file.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ImportFrom) and node.level == 0:
+                    for alias in node.names:
+                        if (alias.asname or alias.name) == name:
+                            return self._home(node.module, alias.name)
+        return module
+
+    def _file(self, module: str) -> Path:
+        path = self.book.package.parent.joinpath(*module.split("."))
+        return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def runtime_pins(book: Book) -> list[str]:
+    """The locked versions of the packages that the package itself depends on: not the whole lock, since
+    a new linter must not re-run the book."""
+    project = tomllib.loads((book.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {re.match(r"[\w.-]+", d).group().lower() for d in project["dependencies"]}
+    lock = (book.root / "requirements" / "test.lock").read_text(encoding="utf-8")
+    pins = re.findall(r"^([\w.-]+)==(\S+)", lock, flags=re.MULTILINE)
+    return sorted(f"{name}=={version}" for name, version in pins if name.lower() in names)
+
+
+def stale_notebooks(book: Book) -> dict[Path, str]:
+    """Notebooks whose stored outputs are not those of today's code, each with the reason."""
+    fingerprints = Fingerprints(book)
+    stale = {}
+    for path in book.notebooks():
+        notebook = read_notebook(path)
+        stored = notebook["metadata"].get("dlkb", {}).get("fingerprint")
+        if stored is None:
+            stale[path] = "was never executed by `make execute`"
+        elif stored != fingerprints.of(path, notebook):
+            stale[path] = "its code, or code that it reaches, has changed since it was executed"
+    return stale
+
+
+def _without_magics(cell: str) -> str:
+    lines = cell.splitlines()
+    return "\n".join("" if line.startswith(("%", "!")) else line for line in lines)
+
+
+def _add(digest, name: str, content: bytes) -> None:
+    digest.update(f"{name}:{len(content)}:".encode() + content)

@@ -1,0 +1,337 @@
+"""Batch normalization: one mean and one variance a channel, over the batch and all positions."""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = [
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_statistics",
+    "update_running_statistics",
+]
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    r"""Normalize each channel by the batch's statistics (training) or the running ones (evaluation).
+
+    y = (input - mean) / sqrt(var + eps) * weight + bias
+
+    Conventions: the variance that normalizes is biased (divide by n), the one that enters ``running_var``
+    is unbiased (divide by n - 1); ``momentum`` weighs the new value (0.1 here is 0.9 in JAX and TensorFlow).
+    Unlike torch, a training batch with NaN or infinity is refused, and so is an empty one: torch would carry
+    NaN into the running buffers, where it stays. Statistics are computed in at least float32.
+    Args:
+        input: (N, C, \*), floating point.
+        running_mean, running_var: (C,), updated in place in training; may be None in training only.
+        weight, bias: (C,), or None.
+        training: whether to use (and track) the batch's own statistics.
+        momentum: weight of the batch in the running statistics, in [0, 1].
+        eps: added to the variance, in units of input squared.
+    Returns: (N, C, \*), dtype and device of ``input``.
+    Raises: TypeError: if input is not floating point. ValueError: for a wrong shape, a training batch with
+        fewer than 2 values a channel or a value that is not finite, missing running statistics in
+        evaluation, momentum outside [0, 1], or eps that is negative (or 0 in training).
+    Example:
+        >>> x = torch.tensor([[1.0, 10.0], [3.0, 30.0]])
+        >>> batch_norm(x, None, None, training=True, eps=1e-12)
+        tensor([[-1., -1.],
+                [ 1.,  1.]])
+
+    References: Ioffe & Szegedy, "Batch Normalization", ICML 2015, Alg. 1 and 2, arXiv:1502.03167.
+    """
+    _check_input(input)
+    _check_constants(momentum, eps, training)
+    for name, value in (
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
+        _check_per_channel(name, value, input)
+
+    if training:
+        mean, var = batch_statistics(input)
+        update_running_statistics(running_mean, running_var, mean, var, _count(input), momentum)
+    elif running_mean is None or running_var is None:
+        raise ValueError(
+            "evaluation needs running_mean and running_var: got None; pass them, or training=True"
+        )
+    else:
+        mean, var = running_mean, running_var
+
+    normalized = (_at_least_float32(input) - _spread(mean, input)) / torch.sqrt(
+        _spread(var, input) + eps
+    )
+    if weight is not None:
+        normalized = normalized * _spread(weight, input)
+    if bias is not None:
+        normalized = normalized + _spread(bias, input)
+    return normalized.to(input.dtype)
+
+
+def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Mean and biased variance of each channel over the batch and all positions.
+
+    Conventions: two passes, since E[x^2] - E[x]^2 loses all digits when the mean is large.
+    Args:
+        input: (N, C, \*), floating point, finite, at least 2 values a channel.
+    Returns: mean and variance, (C,) each, float32 or float64.
+    Raises: TypeError, ValueError: as ``batch_norm`` in training.
+    Example:
+        >>> batch_statistics(torch.tensor([[1.0, 10.0], [3.0, 30.0]]))
+        (tensor([ 2., 20.]), tensor([  1., 100.]))
+
+    References: Ioffe & Szegedy, ICML 2015, Alg. 1, arXiv:1502.03167.
+    """
+    _check_input(input)
+    if _count(input) < 2:
+        raise ValueError(
+            "training needs at least 2 values a channel, since a single one normalizes to 0: "
+            f"got shape {tuple(input.shape)}; use a larger batch, or eval() with running statistics"
+        )
+    x = _at_least_float32(input)
+    dims = [d for d in range(x.dim()) if d != 1]  # all but C
+    mean = x.mean(dim=dims)
+    var = (x - _spread(mean, x)).square().mean(dim=dims)
+    if not torch.isfinite(var).all():
+        channels = torch.nonzero(~torch.isfinite(var)).flatten().tolist()
+        raise ValueError(
+            "a training batch must be finite, since NaN would stay in the running statistics: got NaN, "
+            f"infinity or overflow in channels {channels}; find its origin before normalizing"
+        )
+    return mean, var
+
+
+@torch.no_grad()
+def update_running_statistics(
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    mean: Tensor,
+    var: Tensor,
+    count: int,
+    momentum: float,
+) -> None:
+    """Move the running statistics towards the batch's, in place; None is left alone.
+
+    running = (1 - momentum) * running + momentum * current
+
+    Conventions: ``var`` is the biased variance; what is stored is the unbiased one, var * count / (count - 1).
+    Args:
+        running_mean, running_var: (C,), or None.
+        mean, var: (C,), as returned by ``batch_statistics``.
+        count: number of values a channel that ``mean`` and ``var`` were taken over, at least 2.
+        momentum: weight of the new value, in [0, 1].
+    Raises: ValueError: if count is below 2 or momentum outside [0, 1].
+    Example:
+        >>> running_var = torch.ones(1)
+        >>> update_running_statistics(None, running_var, torch.zeros(1), torch.tensor([4.0]), 2, 0.5)
+        >>> running_var  # (1 + 4 * 2 / 1) / 2
+        tensor([4.5000])
+
+    References: Ioffe & Szegedy, ICML 2015, Alg. 2, step 10, arXiv:1502.03167.
+    """
+    _check_momentum(momentum)
+    if count < 2:
+        raise ValueError(f"the unbiased variance needs at least 2 values: got count={count}")
+    if running_mean is not None:
+        running_mean.mul_(1 - momentum).add_(momentum * mean)
+    if running_var is not None:
+        unbiased = var * count / (count - 1)
+        running_var.mul_(1 - momentum).add_(momentum * unbiased)
+
+
+def batch_norm_backward(
+    grad_output: Tensor, input: Tensor, weight: Tensor | None = None, eps: float = 1e-5
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""The gradients of training-mode ``batch_norm``, written out.
+
+    With g = grad_output * weight, x^ the normalized input and means over the channel:
+    grad_input = (g - mean(g) - x^ * mean(g * x^)) / sqrt(var + eps)
+
+    Args:
+        grad_output: (N, C, \*), gradient of the loss with respect to the output.
+        input: (N, C, \*), what was normalized.
+        weight: (C,), or None for ones.
+        eps: as given to ``batch_norm``.
+    Returns: gradients with respect to input (N, C, \*), weight (C,) and bias (C,).
+    Raises: TypeError, ValueError: as ``batch_norm`` in training, and if the two shapes differ.
+    Example:
+        >>> grad_input, _, _ = batch_norm_backward(torch.eye(3), torch.tensor([[1.0, 2, 3], [3, 5, 1], [0, 1, 1]]))
+        >>> bool(grad_input.sum(dim=0).abs().max() < 1e-6)  # each channel's gradient sums to zero
+        True
+
+    References: Ioffe & Szegedy, ICML 2015, Sec. 3, arXiv:1502.03167.
+    """
+    _check_input(input)
+    _check_constants(0.1, eps, training=True)
+    _check_per_channel("weight", weight, input)
+    if grad_output.shape != input.shape:
+        raise ValueError(
+            f"grad_output must have the shape of input, {tuple(input.shape)}: got {tuple(grad_output.shape)}"
+        )
+    mean, var = batch_statistics(input)
+    deviation = torch.sqrt(_spread(var, input) + eps)
+    normalized = (_at_least_float32(input) - _spread(mean, input)) / deviation
+    dims = [d for d in range(input.dim()) if d != 1]
+    grad_weight = (grad_output * normalized).sum(dim=dims)
+    grad_bias = grad_output.sum(dim=dims)
+    grad = grad_output if weight is None else grad_output * _spread(weight, input)
+    centred = grad - grad.mean(dim=dims, keepdim=True)
+    along = normalized * (grad * normalized).mean(dim=dims, keepdim=True)
+    return ((centred - along) / deviation).to(input.dtype), grad_weight, grad_bias
+
+
+class _BatchNorm(nn.Module):
+    """Parameters, buffers and the mode; the mathematics is ``batch_norm``'s."""
+
+    allowed_dims: tuple[int, ...]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if num_features < 1:
+            raise ValueError(f"num_features, the number of channels, must be at least 1: got {num_features}")
+        _check_constants(0.0 if momentum is None else momentum, eps, training=True)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+
+        def full(value: float) -> Tensor:
+            return torch.full((num_features,), value, device=device, dtype=dtype)
+
+        self.weight = nn.Parameter(full(1.0)) if affine else None
+        self.bias = nn.Parameter(full(0.0)) if affine and bias else None
+        tracked = track_running_stats
+        self.register_buffer("running_mean", full(0.0) if tracked else None)
+        self.register_buffer("running_var", full(1.0) if tracked else None)
+        batches = torch.zeros((), dtype=torch.long, device=device)
+        self.register_buffer("num_batches_tracked", batches if tracked else None)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() not in self.allowed_dims:
+            dims = " or ".join(map(str, self.allowed_dims))
+            raise ValueError(f"{type(self).__name__} takes {dims} dimensions: got {tuple(input.shape)}")
+        if input.shape[1] != self.num_features:
+            raise ValueError(
+                f"the second dimension must have num_features={self.num_features} channels: "
+                f"got shape {tuple(input.shape)}"
+            )
+        momentum = self.momentum
+        if momentum is None:  # plain average over all batches so far
+            momentum = 1 / (int(self.num_batches_tracked) + 1) if self.track_running_stats else 0.0
+        output = batch_norm(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            training=self.training or self.running_mean is None,
+            momentum=momentum,
+            eps=self.eps,
+        )
+        if self.training and self.track_running_stats:  # only once the batch was accepted
+            self.num_batches_tracked += 1
+        return output
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch normalization of (N, C) or (N, C, L); arguments, defaults and state are torch.nn.BatchNorm1d's.
+
+    Parameters ``weight`` and ``bias``, (C,); buffers ``running_mean``, ``running_var``, (C,), and
+    ``num_batches_tracked``. With ``momentum=None`` the running statistics are plain averages over batches.
+    Raises: ValueError: for num_features below 1, and as ``batch_norm``.
+    References: Ioffe & Szegedy, ICML 2015, arXiv:1502.03167.
+    """
+
+    allowed_dims = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch normalization of (N, C, H, W); otherwise as ``BatchNorm1d``.
+
+    Example:
+        >>> sorted(BatchNorm2d(3).state_dict())
+        ['bias', 'num_batches_tracked', 'running_mean', 'running_var', 'weight']
+    """
+
+    allowed_dims = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """Batch normalization of (N, C, D, H, W); otherwise as ``BatchNorm1d``."""
+
+    allowed_dims = (5,)
+
+
+def _count(input: Tensor) -> int:
+    """Number of values a channel: N times all positions."""
+    return input.numel() // input.shape[1]
+
+
+def _spread(per_channel: Tensor, input: Tensor) -> Tensor:
+    """(C,) -> (1, C, 1, ...), to be broadcast over ``input``."""
+    return per_channel.view(1, -1, *[1] * (input.dim() - 2))
+
+
+def _at_least_float32(input: Tensor) -> Tensor:
+    return input if input.dtype == torch.float64 else input.float()
+
+
+def _check_input(input: Tensor) -> None:
+    if not input.is_floating_point():
+        raise TypeError(
+            f"input must be floating point, since it is divided by a deviation: got {input.dtype}; use .float()"
+        )
+    if input.dim() < 2 or input.shape[1] == 0:
+        raise ValueError(f"input must be (N, C, *) with at least 1 channel: got shape {tuple(input.shape)}")
+
+
+def _check_per_channel(name: str, value: Tensor | None, input: Tensor) -> None:
+    channels = input.shape[1]
+    if value is not None and tuple(value.shape) != (channels,):
+        raise ValueError(
+            f"{name} must hold one value for each of the {channels} channels, shape ({channels},): "
+            f"got {tuple(value.shape)}"
+        )
+
+
+def _check_momentum(momentum: float) -> None:
+    if not 0 <= momentum <= 1:
+        raise ValueError(
+            f"momentum weighs the new batch (torch's convention) and must be in [0, 1]: got {momentum}"
+        )
+
+
+def _check_constants(momentum: float, eps: float, training: bool) -> None:
+    _check_momentum(momentum)
+    if not (eps > 0 or (eps == 0 and not training)):
+        raise ValueError(
+            f"eps must be positive, since a constant channel has variance 0: got {eps}; 1e-5 is the default"
+        )
