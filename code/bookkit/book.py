@@ -54,14 +54,16 @@ def read_notebook(path: Path) -> dict[str, Any]:
 def write_notebook(path: Path, notebook: dict[str, Any]) -> None:
     """Write beside, then rename: a reader, or an interruption, never meets half a notebook."""
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
+    handle, beside = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.stem}-", suffix=".part"
+    )
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(beside, 0o644)
-        os.replace(beside, path)
+        Path(beside).chmod(0o644)
+        Path(beside).replace(path)
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise

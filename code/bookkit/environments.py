@@ -42,7 +42,13 @@ def ensure(name: str) -> Path:
         )
     python = python_of(name)
     wanted = hashlib.sha256(
-        b"".join([lock_of(name).read_bytes(), (ROOT / "pyproject.toml").read_bytes(), UV.encode()])
+        b"".join(
+            [
+                lock_of(name).read_bytes(),
+                (ROOT / "pyproject.toml").read_bytes(),
+                UV.encode(),
+            ]
+        )
     ).hexdigest()
     stamp = ROOT / ".venv" / name / ".installed"
     if stamp.is_file() and stamp.read_text() == wanted and python.is_file():
@@ -71,7 +77,12 @@ def lock() -> None:
             *("--fork-strategy", "fewest", "--no-annotate", "--python-version", "3.11"),
             *("--custom-compile-command", "python -m bookkit lock"),
             *([] if name == "book" else ["pyproject.toml"]),
-            *("--group", f"pyproject.toml:{name}", "--output-file", f"requirements/{name}.lock"),
+            *(
+                "--group",
+                f"pyproject.toml:{name}",
+                "--output-file",
+                f"requirements/{name}.lock",
+            ),
         )
 
 

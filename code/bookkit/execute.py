@@ -42,7 +42,12 @@ class CellError(Exception):
     """A cell raised: which notebook, which cell, what."""
 
 
-def execute(book: Book, names: list[str] | None = None, force: bool = False, jobs: int | None = None) -> int:
+def execute(
+    book: Book,
+    names: list[str] | None = None,
+    force: bool = False,
+    jobs: int | None = None,
+) -> int:
     """Execute the stale notebooks (all, with ``force``), longest first; return the number that failed.
 
     Args:
@@ -68,16 +73,23 @@ def execute(book: Book, names: list[str] | None = None, force: bool = False, job
         ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool,
         tqdm(total=len(queue), unit="notebook", file=sys.stderr) as bar,
     ):
-        futures = {pool.submit(execute_one, book, path, fingerprints): path for path in queue}
+        futures = {
+            pool.submit(execute_one, book, path, fingerprints): path for path in queue
+        }
         for future in as_completed(futures):
             path = futures[future]
             try:
-                bar.write(f"{future.result():6.1f} s  {book.name(path)}", file=sys.stderr)
+                bar.write(
+                    f"{future.result():6.1f} s  {book.name(path)}", file=sys.stderr
+                )
             except CellError as error:
                 failures.append(str(error))
                 bar.write(f"FAILED    {book.name(path)}", file=sys.stderr)
             bar.update()
-    print(f"{len(queue) - len(failures)} executed, {len(failures)} failed, {time.perf_counter() - started:.1f} s")
+    seconds = time.perf_counter() - started
+    print(
+        f"{len(queue) - len(failures)} executed, {len(failures)} failed, {seconds:.1f} s"
+    )
     for failure in failures:
         print(f"\n{failure}", file=sys.stderr)
     return len(failures)
@@ -103,7 +115,11 @@ def execute_one(book: Book, path: Path, fingerprints: Fingerprints) -> float:
                 log_output=False,
             )
         except papermill.PapermillExecutionError as error:
-            text = "\n".join(error.traceback) if error.ename != "CheckFailed" else f"CheckFailed: {error.evalue}"
+            text = (
+                "\n".join(error.traceback)
+                if error.ename != "CheckFailed"
+                else f"CheckFailed: {error.evalue}"
+            )
             raise CellError(
                 f"{book.name(path)}, cell [{error.exec_count}]:\n{error.source}\n{text}"
             ) from error
@@ -111,7 +127,9 @@ def execute_one(book: Book, path: Path, fingerprints: Fingerprints) -> float:
         executed = read_notebook(copy)
     notebook = read_notebook(path)  # prose may have been edited meanwhile
     if fingerprints.of(path, notebook) != fingerprint:
-        raise CellError(f"{book.name(path)} was edited while it was executed: execute it again")
+        raise CellError(
+            f"{book.name(path)} was edited while it was executed: execute it again"
+        )
     _store(notebook, executed, fingerprint, seconds)
     write_notebook(path, notebook)
     return seconds
@@ -122,7 +140,9 @@ def _store(notebook: dict, executed: dict, fingerprint: str, seconds: float) -> 
     pairs = zip(code_cells(notebook), code_cells(executed), strict=True)
     for count, (cell, done) in enumerate(pairs, start=1):
         if source_of(cell) != source_of(done):
-            raise RuntimeError(f"cell [{count}] was executed with another source: a fault of this program")
+            raise RuntimeError(
+                f"cell [{count}] was executed with another source: a fault of this program"
+            )
         cell["outputs"] = [_clean(output, count) for output in done["outputs"]]
         cell["execution_count"] = count
     notebook["metadata"]["dlkb"] = {
@@ -160,5 +180,7 @@ def _choose(book: Book, names: list[str] | None) -> list[Path]:
         return every
     for name in names:
         if not any(name in book.name(path) for path in every):
-            raise ValueError(f"no notebook's name contains {name!r}; there are {[book.name(p) for p in every]}")
+            raise ValueError(
+                f"no notebook's name contains {name!r}; there are {[book.name(p) for p in every]}"
+            )
     return [path for path in every if any(name in book.name(path) for name in names)]

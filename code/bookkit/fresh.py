@@ -34,7 +34,9 @@ class Fingerprints:
 
     def of(self, path: Path, notebook: dict[str, Any]) -> str:
         """The fingerprint of the notebook at ``path``."""
-        cells = [source_of(c) for c in code_cells(notebook) if BOOTSTRAP not in tags_of(c)]
+        cells = [
+            source_of(c) for c in code_cells(notebook) if BOOTSTRAP not in tags_of(c)
+        ]
         digest = hashlib.sha256()
         for text in cells:
             _add(digest, "cell", text.encode())
@@ -47,9 +49,15 @@ class Fingerprints:
 
     def reached(self, cells: list[str]) -> set[str]:
         """Modules of the package whose text can change what these cells do."""
-        direct = {m for cell in cells for m in self._named(ast.parse(_without_magics(cell)))}
-        upstream = {u for module in direct for u in self._graph.find_upstream_modules(module)}
-        return (direct | upstream) - {PACKAGE}  # the top holds a version and imports nothing
+        direct = {
+            m for cell in cells for m in self._named(ast.parse(_without_magics(cell)))
+        }
+        upstream = {
+            u for module in direct for u in self._graph.find_upstream_modules(module)
+        }
+        return (direct | upstream) - {
+            PACKAGE
+        }  # the top holds a version and imports nothing
 
     def _named(self, tree: ast.AST) -> set[str]:
         found = set()
@@ -57,7 +65,10 @@ class Fingerprints:
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
                 found |= {n for n in names if n.split(".")[0] == PACKAGE}
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == PACKAGE:
+            elif (
+                isinstance(node, ast.ImportFrom)
+                and (node.module or "").split(".")[0] == PACKAGE
+            ):
                 found |= {self._home(node.module, alias.name) for alias in node.names}
         return found
 
@@ -84,11 +95,15 @@ class Fingerprints:
 def runtime_pins(book: Book) -> list[str]:
     """The locked versions of the packages that the package itself depends on: not the whole lock, since
     a new linter must not re-run the book."""
-    project = tomllib.loads((book.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((book.root / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     names = {re.match(r"[\w.-]+", d).group().lower() for d in project["dependencies"]}
     lock = (book.root / "requirements" / "test.lock").read_text(encoding="utf-8")
     pins = re.findall(r"^([\w.-]+)==(\S+)", lock, flags=re.MULTILINE)
-    return sorted(f"{name}=={version}" for name, version in pins if name.lower() in names)
+    return sorted(
+        f"{name}=={version}" for name, version in pins if name.lower() in names
+    )
 
 
 def stale_notebooks(book: Book) -> dict[Path, str]:
@@ -101,7 +116,9 @@ def stale_notebooks(book: Book) -> dict[Path, str]:
         if stored is None:
             stale[path] = "was never executed by `make execute`"
         elif stored != fingerprints.of(path, notebook):
-            stale[path] = "its code, or code that it reaches, has changed since it was executed"
+            stale[path] = (
+                "its code, or code that it reaches, has changed since it was executed"
+            )
     return stale
 
 

@@ -17,7 +17,10 @@ MIME = "application/vnd.dlkb.claim+json"
 def pytest_collect_file(file_path, parent):
     collected = yield
     return [
-        BookNotebook.from_parent(parent, path=file_path) if isinstance(c, IPyNbFile) else c for c in collected
+        BookNotebook.from_parent(parent, path=file_path)
+        if isinstance(c, IPyNbFile)
+        else c
+        for c in collected
     ]
 
 
@@ -25,7 +28,11 @@ class BookNotebook(IPyNbFile):
     def collect(self):
         for cell in super().collect():
             yield BookCell.from_parent(
-                self, name=cell.name, cell_num=cell.cell_num, cell=cell.cell, options=cell.options
+                self,
+                name=cell.name,
+                cell_num=cell.cell_num,
+                cell=cell.cell,
+                options=cell.options,
             )
 
 
@@ -48,7 +55,9 @@ def compare_records(stored: list[dict], now: list[dict]) -> str | None:
             if not _alike(old.get(key), new.get(key), relative=1e-6):
                 return f"{old['id']}: {key} is stored as {old.get(key)}, and was {new.get(key)}"
         tolerance = old["bound"].get("tolerance", 0)
-        if not _alike(old["measured"], new["measured"], relative=0.01, absolute=tolerance):
+        if not _alike(
+            old["measured"], new["measured"], relative=0.01, absolute=tolerance
+        ):
             return f"{old['id']}: measured is stored as {old['measured']}, and was {new['measured']}"
     return None
 
@@ -56,7 +65,9 @@ def compare_records(stored: list[dict], now: list[dict]) -> str | None:
 def _alike(a, b, relative: float, absolute: float = 0) -> bool:
     """Equal, with numbers inside compared to a tolerance."""
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_alike(a[k], b[k], relative, absolute) for k in a)
+        return a.keys() == b.keys() and all(
+            _alike(a[k], b[k], relative, absolute) for k in a
+        )
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(
             _alike(x, y, relative, absolute) for x, y in zip(a, b, strict=True)

@@ -14,7 +14,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["MIME", "VERDICTS", "CheckFailed", "Claim", "check", "check_opinion", "load_claims"]
+__all__ = [
+    "MIME",
+    "VERDICTS",
+    "CheckFailed",
+    "Claim",
+    "check",
+    "check_opinion",
+    "load_claims",
+]
 
 MIME = "application/vnd.dlkb.claim+json"
 VERDICTS = ("holds", "conditional", "wrong", "opinion")
@@ -55,14 +63,18 @@ def load_claims(folder: str | Path | None = None) -> dict[str, Claim]:
         for entry in _read_entries(path):
             claim = _parse_entry(path, entry)
             if claim.id in claims:
-                raise ValueError(f"{path.name}: {claim.id!r} is there twice; ids are unique")
+                raise ValueError(
+                    f"{path.name}: {claim.id!r} is there twice; ids are unique"
+                )
             claims[claim.id] = claim
     return claims
 
 
 def _claims_folder() -> Path:
     shipped = Path(__file__).parent / "_claims"  # in a wheel
-    return shipped if shipped.is_dir() else Path(__file__).parents[2] / "data" / "claims"
+    return (
+        shipped if shipped.is_dir() else Path(__file__).parents[2] / "data" / "claims"
+    )
 
 
 def _read_entries(path: Path) -> list:
@@ -73,7 +85,9 @@ def _read_entries(path: Path) -> list:
     except yaml.YAMLError as error:
         raise ValueError(f"{path.name} is not YAML: {error}") from error
     if not isinstance(entries, list):
-        raise ValueError(f"{path.name} must be a list of claims: got {type(entries).__name__}")
+        raise ValueError(
+            f"{path.name} must be a list of claims: got {type(entries).__name__}"
+        )
     return entries
 
 
@@ -87,10 +101,14 @@ def _parse_entry(path: Path, entry: Any) -> Claim:
             raise ValueError(f"{where}: field {field!r} is missing")
     for field, value in entry.items():
         if field not in FIELDS:
-            raise ValueError(f"{where}: unknown field {field!r}; fields are {', '.join(FIELDS)}")
+            raise ValueError(
+                f"{where}: unknown field {field!r}; fields are {', '.join(FIELDS)}"
+            )
         kind = list if field == "sources" else str
         if not isinstance(value, kind) or (kind is str and not value.strip()):
-            raise ValueError(f"{where}: field {field!r} must be a {kind.__name__}: got {value!r}")
+            raise ValueError(
+                f"{where}: field {field!r} must be a {kind.__name__}: got {value!r}"
+            )
     if entry["verdict"] not in VERDICTS:
         raise ValueError(
             f"{where}: verdict must be one of {', '.join(VERDICTS)}: got {entry['verdict']!r}"
@@ -98,7 +116,9 @@ def _parse_entry(path: Path, entry: Any) -> Claim:
     if not entry["id"].startswith(f"{path.stem}/"):
         raise ValueError(f"{where}: field 'id' must start with {path.stem + '/'!r}")
     if entry["verdict"] != "holds" and "stands" not in entry:
-        raise ValueError(f"{where}: field 'stands' is missing; {entry['verdict']!r} needs it")
+        raise ValueError(
+            f"{where}: field 'stands' is missing; {entry['verdict']!r} needs it"
+        )
     return Claim(**{**entry, "sources": tuple(entry["sources"])})
 
 
@@ -127,12 +147,21 @@ class _Record:
     cite: str | None = None
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return {MIME: asdict(self), "text/html": self._html(), "text/plain": self._text()}
+        return {
+            MIME: asdict(self),
+            "text/html": self._html(),
+            "text/plain": self._text(),
+        }
 
     def _facts(self) -> list[tuple[str, str]]:
         facts = [("measured", _show(self.measured))]
         if self.interval:
-            facts.append((f"{self.interval['kind']}, n = {self.interval['n']}", _span(self.interval)))
+            facts.append(
+                (
+                    f"{self.interval['kind']}, n = {self.interval['n']}",
+                    _span(self.interval),
+                )
+            )
         if self.bound:
             facts.append(("bound", describe_bound(self.bound)))
         if self.rival is not None:
@@ -145,11 +174,14 @@ class _Record:
         return f"{self.id} ({self.part})" if self.part else self.id
 
     def _text(self) -> str:
-        return f"✓ {self._name()}: " + "; ".join(f"{key} {value}" for key, value in self._facts())
+        return f"✓ {self._name()}: " + "; ".join(
+            f"{key} {value}" for key, value in self._facts()
+        )
 
     def _html(self) -> str:
         facts = " · ".join(
-            f"{html.escape(key)} <b>{html.escape(value)}</b>" for key, value in self._facts()
+            f"{html.escape(key)} <b>{html.escape(value)}</b>"
+            for key, value in self._facts()
         )
         return (
             '<div style="border-left:4px solid #009E73;padding-left:.7em">'
@@ -197,7 +229,9 @@ def check(
     """
     claim = _find(id)
     if claim.verdict == "opinion":
-        raise ValueError(f"{id} is an opinion, which no bound settles: use check_opinion")
+        raise ValueError(
+            f"{id} is an opinion, which no bound settles: use check_opinion"
+        )
     if (measured is None) == (samples is None):
         raise TypeError(f"{id}: give either measured= or samples=")
     if rival is None:
@@ -207,12 +241,17 @@ def check(
     interval = None
     if samples is not None:
         if "of" in bound or _is_text(expected):
-            raise TypeError(f"{id}: samples= are bounded by one number: got expected={expected!r}")
+            raise TypeError(
+                f"{id}: samples= are bounded by one number: got expected={expected!r}"
+            )
         interval = _student_interval(id, samples, confidence)
         found, passed = interval["mean"], _interval_passes(interval, bound)
         if _is_listlike(rival):
             rival_interval = _student_interval(id, rival, confidence)
-            against, rival_passes = rival_interval["mean"], _interval_passes(rival_interval, bound)
+            against, rival_passes = (
+                rival_interval["mean"],
+                _interval_passes(rival_interval, bound),
+            )
         else:
             against, rival_passes = _compare(id, rival, expected, bound)
     else:
@@ -221,12 +260,16 @@ def check(
 
     record = _Record(id, part, found, bound, against, passed, interval)
     if not passed or rival_passes:
-        reason = "the measurement breaks its bound" if not passed else "its rival would pass"
+        reason = (
+            "the measurement breaks its bound" if not passed else "its rival would pass"
+        )
         raise CheckFailed(_failure(record, reason), id, part)
     _display(record)
 
 
-def check_opinion(id: str, *, measured: Any, cite: str, part: str | None = None) -> None:
+def check_opinion(
+    id: str, *, measured: Any, cite: str, part: str | None = None
+) -> None:
     """State what was seen here on a matter that no experiment of this size settles, and who says what.
 
     Args:
@@ -257,33 +300,47 @@ def describe_bound(bound: Mapping) -> str:
             return f"within {_show(bound['tolerance'])} of {_show(bound['expected'])}"
         return f"equal to {_show(bound['expected'])}"
     margin = f" by {_show(bound['margin'])} or more" if bound["margin"] else ""
-    sides = [f"{side} {_show(bound[side])}" for side in ("above", "below") if side in bound]
+    sides = [
+        f"{side} {_show(bound[side])}" for side in ("above", "below") if side in bound
+    ]
     return " and ".join(sides) + margin
 
 
 def _make_bound(id, expected, atol, rtol, above, below, margin) -> dict:
     for name, value in (("atol", atol), ("rtol", rtol), ("margin", margin)):
         if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"{id}: {name} must be finite and not negative: got {value}")
+            raise ValueError(
+                f"{id}: {name} must be finite and not negative: got {value}"
+            )
     if (expected is None) == (above is None and below is None):
-        raise TypeError(f"{id}: give a bound: either expected=, or above= and/or below=")
+        raise TypeError(
+            f"{id}: give a bound: either expected=, or above= and/or below="
+        )
     if expected is None:
         if atol or rtol:
-            raise TypeError(f"{id}: atol and rtol go with expected=; above= and below= take margin=")
+            raise TypeError(
+                f"{id}: atol and rtol go with expected=; above= and below= take margin="
+            )
         sides = {"above": above, "below": below}
         sides = {key: float(value) for key, value in sides.items() if value is not None}
         if not all(map(math.isfinite, sides.values())):
             raise ValueError(f"{id}: a limit must be finite: got {sides}")
         return {"rule": "side", **sides, "margin": float(margin)}
     if margin:
-        raise TypeError(f"{id}: margin goes with above= and below=; expected= takes atol= and rtol=")
+        raise TypeError(
+            f"{id}: margin goes with above= and below=; expected= takes atol= and rtol="
+        )
     if _is_text(expected):
         if atol or rtol:
-            raise TypeError(f"{id}: atol and rtol are for numbers; text is compared exactly")
+            raise TypeError(
+                f"{id}: atol and rtol are for numbers; text is compared exactly"
+            )
         return {"rule": "equal", "expected": _plain(id, expected), "tolerance": 0}
     values = _array(id, expected)
     if values.size == 0 or not _finite(values):
-        raise ValueError(f"{id}: expected must be finite and not empty: got {expected!r}")
+        raise ValueError(
+            f"{id}: expected must be finite and not empty: got {expected!r}"
+        )
     tolerance = float(atol + rtol * abs(values).max())
     if values.ndim:
         return {
@@ -347,7 +404,13 @@ def _student_interval(id: str, samples: Any, confidence: float) -> dict:
     mean, error = float(values.mean()), float(stats.sem(values))
     reach = error * float(stats.t.ppf((1 + confidence) / 2, df=values.size - 1))
     kind = f"{100 * confidence:g}% t interval"
-    return {"kind": kind, "n": values.size, "mean": mean, "low": mean - reach, "high": mean + reach}
+    return {
+        "kind": kind,
+        "n": values.size,
+        "mean": mean,
+        "low": mean - reach,
+        "high": mean + reach,
+    }
 
 
 # ------------------------------------------------------------------------------------------- helpers
@@ -371,10 +434,14 @@ def _array(id: str, value: Any):
         value = value.double() if value.is_floating_point() else value
     array = np.asarray(value)
     if array.dtype == bool:
-        raise TypeError(f"{id}: give the compared values, not the result of a comparison: {value!r}")
+        raise TypeError(
+            f"{id}: give the compared values, not the result of a comparison: {value!r}"
+        )
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{id}: numbers are needed here: got {value!r}")
-    return array.astype(np.float64) if array.dtype.kind == "f" else array.astype(np.int64)
+    return (
+        array.astype(np.float64) if array.dtype.kind == "f" else array.astype(np.int64)
+    )
 
 
 def _finite(values) -> bool:
@@ -390,7 +457,11 @@ def _is_listlike(value: Any) -> bool:
 def _is_text(value: Any) -> bool:
     if isinstance(value, str):
         return True
-    return isinstance(value, Sequence) and len(value) > 0 and all(isinstance(v, str) for v in value)
+    return (
+        isinstance(value, Sequence)
+        and len(value) > 0
+        and all(isinstance(v, str) for v in value)
+    )
 
 
 def _json(value: float | int) -> float | int | str:

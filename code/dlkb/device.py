@@ -23,14 +23,20 @@ def choose_device(name: str | None = None) -> torch.device:
     origin = "device" if name else VARIABLE
     name = name or os.environ.get(VARIABLE)
     if not name:
-        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if _count(kind)))
+        return torch.device(
+            next(kind for kind in ("cuda", "mps", "cpu") if _count(kind))
+        )
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ValueError(f"{origin} must name a torch device, such as cpu, cuda, cuda:1 or mps: got {name!r}") from error
+        raise ValueError(
+            f"{origin} must name a torch device, such as cpu, cuda, cuda:1 or mps: got {name!r}"
+        ) from error
     if (device.index or 0) >= _count(device.type):
         present = ", ".join(kind for kind in ("cuda", "mps", "cpu") if _count(kind))
-        raise ValueError(f"{origin} must name a device that is here ({present}): got {name!r}")
+        raise ValueError(
+            f"{origin} must name a device that is here ({present}): got {name!r}"
+        )
     return device
 
 

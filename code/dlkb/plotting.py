@@ -10,7 +10,12 @@ __all__ = ["COLORS", "INK", "use_style"]
 
 INK = "#767676"
 # Four hues of Okabe and Ito's palette (2008); the others are too pale for a white page.
-COLORS = {"blue": "#0072B2", "vermilion": "#D55E00", "green": "#009E73", "purple": "#CC79A7"}
+COLORS = {
+    "blue": "#0072B2",
+    "vermilion": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+}
 
 
 def use_style() -> None:
@@ -23,12 +28,23 @@ def use_style() -> None:
 def _settings() -> dict[str, Any]:
     from cycler import cycler
 
-    cycle = cycler(color=list(COLORS.values())) + cycler(linestyle=["-", "--", "-.", ":"])
+    cycle = cycler(color=list(COLORS.values())) + cycler(
+        linestyle=["-", "--", "-.", ":"]
+    )
     ink = dict.fromkeys(
-        ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "hatch.color"),
+        (
+            "text.color",
+            "axes.labelcolor",
+            "axes.edgecolor",
+            "xtick.color",
+            "ytick.color",
+            "hatch.color",
+        ),
         INK,
     )
-    clear = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none")
+    clear = dict.fromkeys(
+        ("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"
+    )
     return {
         **ink,
         **clear,

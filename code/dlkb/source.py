@@ -22,15 +22,21 @@ class Source:
         return f"```python\n{self.text}\n```"
 
 
-def source(function: Callable | type) -> Source:
-    """The source of a function or class, without its docstring, headed by the file it stands in.
+def source(*functions: Callable | type) -> Source:
+    """The source of functions and classes, without docstrings, each headed by the file it stands in.
 
-    Raises: TypeError: if ``function`` has no Python source: a built-in, or an instance.
+    Raises: TypeError: if one has no Python source (a built-in, an instance), or none is given.
     Example:
         >>> from dlkb.device import choose_device
         >>> print(source(choose_device).text.splitlines()[0])
         # dlkb/device.py
     """
+    if not functions:
+        raise TypeError("source shows one or more functions or classes: got none")
+    return Source("\n\n\n".join(map(_text, functions)))
+
+
+def _text(function: Callable | type) -> str:
     try:
         text = textwrap.dedent(inspect.getsource(function))
     except (TypeError, OSError) as error:
@@ -38,7 +44,7 @@ def source(function: Callable | type) -> Source:
             f"source shows Python functions and classes: got {function!r}; for an instance, pass its type"
         ) from error
     module = sys.modules[function.__module__].__name__
-    return Source(f"# {module.replace('.', '/')}.py\n{_without_docstrings(text).rstrip()}")
+    return f"# {module.replace('.', '/')}.py\n{_without_docstrings(text).rstrip()}"
 
 
 def _without_docstrings(text: str) -> str:

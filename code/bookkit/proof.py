@@ -1,0 +1,113 @@
+"""Everything that CI checks, in four parts: style, unit tests, notebooks, site."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from bookkit.book import Book, code_cells, read_notebook, tags_of
+from bookkit.execute import FOREIGN, PINNED
+from bookkit.fresh import stale_notebooks
+
+RELAXING_TAGS = (
+    "nbval-ignore-output",
+    "nbval-skip",
+    "nbval-raises-exception",
+    "raises-exception",
+)
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """A cell whose outputs are compared less strictly than the others', and why."""
+
+    notebook: str
+    cell: int
+    tag: str
+    reason: str
+
+
+def relaxations(book: Book) -> list[Relaxation]:
+    """Every cell with a tag that relaxes nbval; the reason stands in the cell's metadata."""
+    return [
+        Relaxation(book.name(path), number, tag, cell["metadata"].get("reason", ""))
+        for path in book.notebooks()
+        for number, cell in enumerate(code_cells(read_notebook(path)), start=1)
+        for tag in tags_of(cell)
+        if tag in RELAXING_TAGS
+    ]
+
+
+def run(book: Book, only: str | None = None) -> int:
+    """Run all parts (or one), also after one has failed; return 0 if all passed."""
+    parts = {"style": _style, "unit": _unit, "notebooks": run_notebooks, "site": _site}
+    outcome = {}
+    for name, part in parts.items():
+        if only in (None, name):
+            print(f"\n=== {name} ===", flush=True)
+            started = time.perf_counter()
+            outcome[name] = part(book)
+            print(f"=== {name}: {time.perf_counter() - started:.0f} s", flush=True)
+    failed = [name for name, status in outcome.items() if status]
+    if failed:
+        print(f"\nFAILED: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _style(book: Book) -> int:
+    return _ruff(book, "check", ".") | _ruff(book, "format", "--check", ".")
+
+
+def _unit(book: Book) -> int:
+    return _pytest(book, "code", "tests", "--ignore=tests/site", "-n", _workers())
+
+
+def _site(book: Book) -> int:
+    return _pytest(book, "tests/site")
+
+
+def run_notebooks(book: Book, foreign: bool = False) -> int:
+    """Execute every notebook again and compare: one kernel a notebook, one notebook a core.
+
+    Args:
+        foreign: compute as another processor would; then only the bounds of the checks count.
+    """
+    status = 0 if foreign else _report_staleness(book)
+    arguments = ["chapters", "-p", "bookkit.nbval_plugin", "--nbval-current-env"]
+    arguments += [
+        "--nbval-lax" if foreign else "--nbval",
+        "-n",
+        _workers(),
+        "--dist",
+        "loadscope",
+    ]
+    return status | _pytest(book, *arguments, pinned=FOREIGN if foreign else PINNED)
+
+
+def _report_staleness(book: Book) -> int:
+    found = relaxations(book)
+    print(
+        f"{len(book.notebooks())} notebooks; {len(found)} cells compared less strictly"
+    )
+    for item in found:
+        print(f"  {item.notebook}, cell [{item.cell}], {item.tag}: {item.reason}")
+    stale = stale_notebooks(book)
+    for path, reason in stale.items():
+        print(
+            f"STALE: {book.name(path)}: {reason}; run `make execute`", file=sys.stderr
+        )
+    return 1 if stale else 0
+
+
+def _pytest(book: Book, *arguments: str, pinned: dict[str, str] = PINNED) -> int:
+    command = [sys.executable, "-m", "pytest", "-q", *arguments]
+    return subprocess.call(command, cwd=book.root, env={**os.environ, **pinned})
+
+
+def _ruff(book: Book, *arguments: str) -> int:
+    return subprocess.call([sys.executable, "-m", "ruff", *arguments], cwd=book.root)
+
+
+def _workers() -> str:
+    return str(os.cpu_count() or 1)
