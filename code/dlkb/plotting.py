@@ -9,12 +9,13 @@ from typing import Any
 __all__ = ["COLORS", "INK", "use_style"]
 
 INK = "#767676"
-# Four hues of Okabe and Ito's palette (2008); the others are too pale for a white page.
+# Found by search among mid-tones: at least 39 CIELAB units apart in each simulated colour blindness,
+# where the mid-tones of Okabe and Ito's palette (2008) come as close as 16.
 COLORS = {
-    "blue": "#0072B2",
-    "vermilion": "#D55E00",
-    "green": "#009E73",
-    "purple": "#CC79A7",
+    "blue": "#1194d3",
+    "orange": "#e8590c",
+    "violet": "#7a3ff2",
+    "brown": "#8c5a50",
 }
 
 
