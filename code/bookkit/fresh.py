@@ -24,23 +24,28 @@ class Fingerprints:
     """Computes the fingerprints of a book's notebooks, with the package read once."""
 
     def __init__(self, book: Book):
-        import grimp
-
         self.book = book
-        if str(book.package.parent) not in sys.path:
-            sys.path.insert(0, str(book.package.parent))
-        self._graph = grimp.build_graph(PACKAGE, cache_dir=None)
+        self._graph = _import_graph(book)
         self._pins = "\n".join(runtime_pins(book)).encode()
 
     def of(self, path: Path, notebook: dict[str, Any]) -> str:
-        """The fingerprint of the notebook at ``path``."""
+        """The fingerprint of the notebook at ``path``.
+
+        Raises: ValueError: naming notebook and cell, if a cell is not Python.
+        """
         cells = [
             source_of(c) for c in code_cells(notebook) if BOOTSTRAP not in tags_of(c)
         ]
         digest = hashlib.sha256()
         for text in cells:
             _add(digest, "cell", text.encode())
-        for module in sorted(self.reached(cells)):
+        try:
+            modules = self.reached(cells)
+        except SyntaxError as error:
+            raise ValueError(
+                f"{self.book.name(path)}: a cell is not Python: {error.text!r}"
+            ) from error
+        for module in sorted(modules):
             _add(digest, module, self._file(module).read_bytes())
         for record in sorted((self.book.recorded / path.parent.name).glob("*.json")):
             _add(digest, record.name, record.read_bytes())
@@ -120,6 +125,17 @@ def stale_notebooks(book: Book) -> dict[Path, str]:
                 "its code, or code that it reaches, has changed since it was executed"
             )
     return stale
+
+
+def _import_graph(book: Book):
+    """Which module of the book's package imports which, read from the files."""
+    import grimp
+
+    sys.path.insert(0, str(book.package.parent))
+    try:
+        return grimp.build_graph(PACKAGE, cache_dir=None)
+    finally:
+        sys.path.remove(str(book.package.parent))
 
 
 def _without_magics(cell: str) -> str:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from bookkit.book import Book, code_cells, read_notebook, tags_of
-from bookkit.execute import FOREIGN, PINNED
+from bookkit.execute import FOREIGN, PINNED, kernel_environment
 from bookkit.fresh import stale_notebooks
 
 RELAXING_TAGS = (
@@ -102,7 +102,8 @@ def _report_staleness(book: Book) -> int:
 
 def _pytest(book: Book, *arguments: str, pinned: dict[str, str] = PINNED) -> int:
     command = [sys.executable, "-m", "pytest", "-q", *arguments]
-    return subprocess.call(command, cwd=book.root, env={**os.environ, **pinned})
+    with kernel_environment(pinned):
+        return subprocess.call(command, cwd=book.root)
 
 
 def _ruff(book: Book, *arguments: str) -> int:

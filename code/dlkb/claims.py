@@ -399,10 +399,13 @@ def _student_interval(id: str, samples: Any, confidence: float) -> dict:
         raise ValueError(
             f"{id}: samples must be a row of at least 3 finite numbers, one a seed: got {samples!r}"
         )
-    from scipy import stats
+    from scipy.special import stdtrit  # a fifth of the import time of scipy.stats
 
-    mean, error = float(values.mean()), float(stats.sem(values))
-    reach = error * float(stats.t.ppf((1 + confidence) / 2, df=values.size - 1))
+    mean, error = (
+        float(values.mean()),
+        float(values.std(ddof=1)) / math.sqrt(values.size),
+    )
+    reach = error * float(stdtrit(values.size - 1, (1 + confidence) / 2))
     kind = f"{100 * confidence:g}% t interval"
     return {
         "kind": kind,

@@ -9,8 +9,8 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-axes#loop",
         NOTEBOOK,
-        "by_hand.append(total / (N * H * W))",
-        "by_hand.append(total / (H * W))",
+        "/ (N * H * W) for c in range(C)]",
+        "/ (H * W) for c in range(C)]",
     ),
     Mutation(
         "normalization/bn-axes#package",
@@ -143,8 +143,8 @@ MUTATIONS = [
     Mutation(
         "normalization/bias-before-bn#gradient",
         NOTEBOOK,
-        "with_norm = bias_gradient(torch.nn.Sequential(conv, norm))",
-        "with_norm = bias_gradient(torch.nn.Sequential(conv, norm.eval())); norm.train()",
+        "torch.nn.Sequential(conv, norm), conv)",
+        "torch.nn.Sequential(conv, norm.eval()), conv)",
     ),
     Mutation(
         "normalization/bias-before-bn#evaluation",

@@ -292,7 +292,7 @@ def test_arguments_that_make_no_check(arguments, error, message):
 
 
 def test_an_unknown_id_gets_the_nearest():
-    with pytest.raises(KeyError, match="no claim 'test/fakt'.*nearest are test/fact"):
+    with pytest.raises(KeyError, match=r"no claim 'test/fakt'.*nearest are test/fact"):
         check("test/fakt", measured=1, expected=1, rival=0)
 
 
@@ -311,7 +311,7 @@ def test_facts_and_opinions_are_not_mixed_up():
         check(OPINION, measured=1, expected=1, rival=0)
     with pytest.raises(ValueError, match="'holds': prove it with check"):
         check_opinion(FACT, measured=1, cite="wu2018group")
-    with pytest.raises(ValueError, match="key of references.bib: got ''"):
+    with pytest.raises(ValueError, match=r"key of references\.bib: got ''"):
         check_opinion(OPINION, measured=1, cite="")
 
 

@@ -1,0 +1,56 @@
+# The commands of the book. They live in `python -m bookkit`; this file installs what they need and forwards.
+# Without make (Windows): set PYTHONPATH=code, run `python -m bookkit env test`, then with the Python that it
+# prints, `python -m bookkit COMMAND`.
+
+PYTHON ?= python3
+SETUP = PYTHONPATH=code $(PYTHON) -m bookkit env
+BOOK = .venv/book/bin/python -m bookkit
+TEST = .venv/test/bin/python -m bookkit
+LAB = .venv/lab/bin/python -m bookkit
+
+.PHONY: help book serve test execute foreign bench lab lock clean
+
+help:
+	@echo "make book      build the site (installs what it needs; no torch), print where it is"
+	@echo "make test      everything CI checks: style, unit tests, doctests, every notebook, the site"
+	@echo "make serve     build the site, serve it, rebuild on every change"
+	@echo "make lab       JupyterLab on the notebooks"
+	@echo "make execute   execute stale notebooks in parallel"
+	@echo "make foreign   every notebook as another processor would run it: only bounds count"
+	@echo "make bench     measure building and executing"
+	@echo "make clean     remove what was built"
+	@echo "make help      this list"
+
+book:
+	@$(SETUP) book >/dev/null
+	@$(BOOK) book
+
+serve:
+	@$(SETUP) book >/dev/null
+	@$(BOOK) serve
+
+test:
+	@$(SETUP) test >/dev/null
+	@$(TEST) test
+
+execute:
+	@$(SETUP) test >/dev/null
+	@$(TEST) execute
+
+foreign:
+	@$(SETUP) test >/dev/null
+	@$(TEST) foreign
+
+bench:
+	@$(SETUP) test >/dev/null
+	@$(TEST) bench
+
+lab:
+	@$(SETUP) lab >/dev/null
+	@$(LAB) lab
+
+lock:
+	@PYTHONPATH=code $(PYTHON) -m bookkit lock
+
+clean:
+	@PYTHONPATH=code $(PYTHON) -m bookkit clean

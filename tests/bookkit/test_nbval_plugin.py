@@ -1,0 +1,203 @@
+"""The plugin: claims compared by what they claim, all else literally: pytest run on notebooks."""
+
+import copy
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bookkit.book import Book, code_cells, read_notebook, source_of, write_notebook
+from bookkit.execute import PINNED, kernel_environment
+from bookkit.nbval_plugin import compare_records
+
+RECORD = {
+    "id": "normalization/bn-axes",
+    "part": None,
+    "measured": 2.30,
+    "bound": {"rule": "equal", "expected": 2.3, "tolerance": 0.05},
+    "rival": 3.4,
+    "passed": True,
+    "interval": None,
+    "cite": None,
+}
+SIDE = {
+    **RECORD,
+    "measured": 0.9,
+    "bound": {"rule": "side", "above": 0.5, "margin": 0.0},
+}
+
+
+@pytest.mark.parametrize(
+    ("stored", "changes"),
+    [
+        (RECORD, {}),
+        (RECORD, {"measured": 2.34}),  # within the tolerance of 0.05
+        (RECORD, {"rival": 3.5}),  # what the rival gives may move freely
+        (SIDE, {"measured": 0.908}),  # within 1 percent
+        (
+            RECORD,
+            {"bound": {"rule": "equal", "expected": 2.3 + 1e-9, "tolerance": 0.05}},
+        ),
+    ],
+)
+def test_what_may_move(stored, changes):
+    assert compare_records([stored], [{**stored, **changes}]) is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "changes", "named"),
+    [
+        (RECORD, {"measured": 2.36}, "measured"),
+        (SIDE, {"measured": 0.95}, "measured"),
+        (SIDE, {"measured": "nan"}, "measured"),
+        (RECORD, {"id": "normalization/other"}, "id"),
+        (RECORD, {"part": "gradient"}, "part"),
+        (RECORD, {"passed": False}, "passed"),
+        (
+            RECORD,
+            {"bound": {"rule": "equal", "expected": 2.4, "tolerance": 0.05}},
+            "bound",
+        ),
+        (
+            RECORD,
+            {"bound": {"rule": "equal", "expected": 2.3, "tolerance": 0.5}},
+            "bound",
+        ),
+        (RECORD, {"bound": {"rule": "side", "above": 0, "margin": 0.0}}, "bound"),
+    ],
+)
+def test_what_must_not_move(stored, changes, named):
+    assert f": {named} is stored as" in compare_records(
+        [stored], [{**stored, **changes}]
+    )
+
+
+def test_a_check_more_or_less_is_a_difference():
+    assert "1 checks are stored, 0 were made" in compare_records([RECORD], [])
+    assert "0 checks are stored, 1 were made" in compare_records([], [RECORD])
+
+
+# ------------------------------------------------------------------------ with pytest on real notebooks
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """A notebook with a check, a print and a figure-less end, executed by papermill."""
+    import papermill
+
+    sources = [
+        "from dlkb.claims import check\nimport time",
+        "check('normalization/bn-axes', measured=1.0, expected=1, atol=0.1, rival=2)\nprint('beside')",
+        "print('literal')",
+    ]
+    path = tmp_path_factory.mktemp("nbval") / "a.ipynb"
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"c{i}",
+            "source": s,
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+        }
+        for i, s in enumerate(sources)
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    book = {
+        "cells": cells,
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    path.write_text(json.dumps(book))
+    with kernel_environment(PINNED):
+        papermill.execute_notebook(
+            path, path, progress_bar=False, shutdown_kernel="immediate"
+        )
+    return read_notebook(path)
+
+
+def nbval(folder, notebook):
+    path = folder / "a.ipynb"
+    write_notebook(path, notebook)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "bookkit.nbval_plugin",
+        "--nbval",
+    ]
+    command += [
+        "--nbval-current-env",
+        "-c",
+        str(Book().root / "pyproject.toml"),
+        "--color=no",
+        str(path),
+    ]
+    with kernel_environment(PINNED):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def edited(notebook, edit):
+    notebook = copy.deepcopy(notebook)
+    edit(code_cells(notebook))
+    return notebook
+
+
+MIME = "application/vnd.dlkb.claim+json"
+
+
+def _moved_a_little(cells):
+    cells[1]["outputs"][0]["data"][MIME]["measured"] = 1.05
+    cells[1]["outputs"][0]["data"]["text/plain"] = "other words"
+
+
+def _moved_too_far(cells):
+    cells[1]["outputs"][0]["data"][MIME]["measured"] = 1.2
+
+
+def _other_text_beside(cells):
+    cells[1]["outputs"][1]["text"] = "something else\n"
+
+
+def _other_text(cells):
+    cells[2]["outputs"][0]["text"] = "something else\n"
+
+
+def _check_removed(cells):
+    cells[1]["outputs"].pop(0)
+
+
+def _code_breaks_the_bound(cells):
+    cells[1]["source"] = source_of(cells[1]).replace("measured=1.0", "measured=1.5")
+
+
+def test_executed_again_it_passes(executed, tmp_path):
+    status, out = nbval(tmp_path, executed)
+    assert status == 0, out
+    assert "3 passed" in out
+
+
+def test_a_measured_number_may_move_within_the_tolerance(executed, tmp_path):
+    status, out = nbval(tmp_path, edited(executed, _moved_a_little))
+    assert status == 0, out
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (_moved_too_far, "measured is stored as 1.2, and was 1.0"),
+        (_other_text_beside, "mismatch 'stdout'"),
+        (_other_text, "mismatch 'stdout'"),
+        (_check_removed, "0 checks are stored, 1 were made"),
+        (_code_breaks_the_bound, "the measurement breaks its bound"),
+    ],
+)
+def test_what_differs_fails_and_says_so(executed, tmp_path, edit, said):
+    status, out = nbval(tmp_path, edited(executed, edit))
+    assert status == 1, out
+    assert said in out

@@ -1,0 +1,172 @@
+"""The builder's own promises: numbers in prose are compared, and nothing stale is shown."""
+
+import json
+
+import pytest
+from bs4 import BeautifulSoup
+
+from bookkit.book import read_notebook, write_notebook
+from bookkit.ledger import MIME
+from bookkit.site import html_folder
+from bookkit.sphinx import printed_agrees
+
+INDEX = "chapters/normalization/index.md"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2.31", 2.3051),
+        ("2.31", 2.3149),
+        ("about 2.31 in all", 2.31),
+        ("4e-16", 4.441e-16),
+        ("4.4e-16", 4.441e-16),
+        ("-0.5", -0.52),
+        ("−0.5", -0.52),
+        ("12%", 0.1234),
+        ("12.3 %", 0.1234),
+        ("1,715,000 boxes", 1715000),
+        ("128 numbers", 128),
+        ("3", 3.49),
+    ],
+)
+def test_a_printed_number_that_rounds_the_value(text, value):
+    assert printed_agrees(text, value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2.31", 2.3049),
+        ("2.31", 2.3151),
+        ("2.310", 2.3105001),
+        ("4e-16", 4.6e-16),
+        ("4e-16", 4e-15),
+        ("0.5", -0.5),
+        ("12%", 0.13),
+        ("12", 0.12),
+        ("128", 129),
+    ],
+)
+def test_a_printed_number_that_does_not(text, value):
+    assert not printed_agrees(text, value)
+
+
+def replace(path, old, new):
+    text = path.read_text("utf-8")
+    assert text.count(old) >= 1, old
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "{claim}`0.877 <normalization/bn-definition#small channel>`",
+            "{claim}`0.977 <normalization/bn-definition#small channel>`",
+            "the page says '0.977', but measured of 'normalization/bn-definition#small channel' is 0.877",
+        ),
+        (
+            "{rival}`0.758 <normalization/bn-running-update#average over channels>`",
+            "{rival}`0.7 <normalization/bn-running-update#average over channels>`",
+            "the page says '0.7', but rival of",
+        ),
+        (
+            "<normalization/bn-definition#small channel>",
+            "<normalization/bn-definitoin#small channel>",
+            "no executed check 'normalization/bn-definitoin#small channel'; the nearest: normalization/",
+        ),
+        (
+            "{claim}`0.877 <normalization/bn-definition#small channel>`",
+            "{claim}`0.877 <normalization/bn-definition>`",
+            "has parts: say which, one of normalization/bn-definition#value",
+        ),
+        (
+            "{claim}`128 <normalization/bn-parameters#learned numbers>`",
+            "{claim}`128 <normalization/bn-parameters#buffers>`",
+            "measured is no number",
+        ),
+    ],
+)
+def test_a_wrong_number_or_name_in_prose_fails_the_build(
+    build, copy_of_the_book, old, new, said
+):
+    replace(copy_of_the_book.root / INDEX, old, new)
+    status, out = build(copy_of_the_book.root, "--strict")
+    assert status != 0
+    assert said in " ".join(out.split())
+
+
+def test_a_cited_source_that_is_missing_fails_the_build(build, copy_of_the_book):
+    replace(copy_of_the_book.root / INDEX, "{cite}`wu2018group`", "{cite}`nobody2018`")
+    status, out = build(copy_of_the_book.root, "--strict")
+    assert status != 0
+    assert "nobody2018" in out
+
+
+def test_an_unchanged_copy_builds(build, copy_of_the_book):
+    status, out = build(copy_of_the_book.root, "--strict")
+    assert status == 0, out
+    assert "The book is at file:" in out
+
+
+def page(book, name):
+    return BeautifulSoup(
+        (html_folder(book) / name).read_text("utf-8"), "html.parser"
+    ).article
+
+
+def test_incremental_builds_show_new_numbers_and_new_wording_everywhere(
+    build, copy_of_the_book
+):
+    """Pages that use a claim are read again when its evidence or its wording changes."""
+    book = copy_of_the_book
+    status, out = build(book.root)
+    assert status == 0, out
+    (notebook,) = book.notebooks()
+    content = read_notebook(notebook)
+    for cell in content["cells"]:
+        for output in cell.get("outputs", []):
+            record = output.get("data", {}).get(MIME, {})
+            if record.get("part") == "small channel":
+                record["measured"] = 0.5
+    write_notebook(notebook, content)
+    _, out = build(book.root)
+    assert (
+        "the page says '0.877', but measured of 'normalization/bn-definition#small channel' is 0.5"
+        in out
+    )
+    assert (
+        "0.5"
+        in page(book, "chapters/ledger.html")
+        .find(id="claim-normalization-bn-definition")
+        .parent.text
+    )
+
+    replace(
+        book.claims / "normalization.yml", "needs no bias.", "can do without a bias."
+    )
+    _, out = build(book.root)
+    for name in (
+        "chapters/ledger.html",
+        "chapters/normalization/01-what-does-batch-norm-compute.html",
+    ):
+        assert "can do without a bias." in page(book, name).text
+
+
+def test_with_an_address_each_check_can_be_reported(build, copy_of_the_book):
+    book = copy_of_the_book
+    replace(book.root / "_config.yml", 'url: ""', "url: https://github.com/owner/book")
+    status, out = build(book.root)
+    assert status == 0, out
+    article = page(book, "chapters/normalization/01-what-does-batch-norm-compute.html")
+    panel = article.find(id="check-normalization-bn-definition-small-channel")
+    address = panel.find("a", string="this is wrong")["href"]
+    assert address.startswith("https://github.com/owner/book/issues/new?title=")
+    for part in (
+        "normalization%2Fbn-definition%23small+channel",
+        "Measured%3A+0.8772",
+        "Version%3A+0.1.0",
+    ):
+        assert part in address
+    assert json.dumps(address)  # plain text, no object left in it
