@@ -177,7 +177,7 @@ def _facts(check: Check) -> list[nodes.Node]:
         )
         shown.append(("bound", words))
     if check.rival is not None:
-        shown.append(("rival, which fails", _show(check.rival)))
+        shown.append(("rival", f"{_show(check.rival)} (fails)"))
     if check.cite:
         shown.append(("see", check.cite))
     found: list[nodes.Node] = []

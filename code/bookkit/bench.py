@@ -1,0 +1,144 @@
+"""The builder's own figures, measured on a copy of the book: building and executing.
+
+Each line says what was measured, the median of a few runs with the range, and what it should be at most.
+"""
+
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bookkit.book import Book, code_cells, read_notebook, write_notebook
+from bookkit.execute import PINNED, kernel_environment
+
+RUNS = 3
+
+
+def run(book: Book) -> int:
+    """Measure all figures and print them with their conditions."""
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
+        f"{len(book.notebooks())} notebooks; median of {RUNS} runs (range)"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        copy = _copy(book, Path(folder))
+        _line(
+            "import dlkb.claims", _repeat(lambda: _python("import dlkb.claims")), None
+        )
+        _line("import torch", _repeat(lambda: _python("import torch")), None)
+        _line(
+            "whole site, strict",
+            _repeat(lambda: _bookkit(copy, "book", "--strict")),
+            60,
+        )
+        _bookkit(copy, "book")
+        _line(
+            "site after a prose edit",
+            _repeat(lambda: _bookkit(copy, "book"), lambda: _edit(copy)),
+            10,
+        )
+        _line("execute, nothing stale", _repeat(lambda: _bookkit(copy, "execute")), 2)
+        _executing(copy)
+    return 0
+
+
+def _executing(book: Book) -> None:
+    wall = _repeat(lambda: _bookkit(book, "execute", "--force"))
+    _line("execute, everything", wall, None)
+    own = [_seconds_of(book, path) for path in book.notebooks()]
+    notebooks = [
+        read_notebook(path)["metadata"]["dlkb"]["seconds"] for path in book.notebooks()
+    ]
+    print(
+        f"{'  wall time over summed notebook time':42}{statistics.median(wall) / sum(notebooks):8.2f}"
+    )
+    overhead = [whole - cells for whole, (cells, _) in zip(notebooks, own, strict=True)]
+    imports = statistics.median(first for _, first in own)
+    print(
+        f"{'  a notebook over its cells: kernel':42}{statistics.median(overhead):8.2f} s"
+    )
+    print(f"{'  its imports cell':42}{imports:8.2f} s")
+
+
+def _seconds_of(book: Book, path: Path) -> tuple[float, float]:
+    """Seconds in a notebook's cells, and those of its imports cell, by papermill's own clock."""
+    import papermill
+
+    with kernel_environment(PINNED), tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / path.name
+        papermill.execute_notebook(
+            path, out, cwd=path.parent, progress_bar=False, shutdown_kernel="immediate"
+        )
+        seconds = [
+            c["metadata"]["papermill"]["duration"]
+            for c in code_cells(json.loads(out.read_text()))
+        ]
+    return sum(seconds), seconds[2]  # after the bootstrap cell and the parameters
+
+
+def _copy(book: Book, folder: Path) -> Book:
+    for name in ("chapters", "data", "code", "requirements", "_static"):
+        shutil.copytree(
+            book.root / name,
+            folder / name,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+    for name in ("_config.yml", "_toc.yml", "references.bib", "pyproject.toml"):
+        shutil.copy(book.root / name, folder / name)
+    return Book(folder)
+
+
+def _edit(book: Book) -> None:
+    """Change a word of prose in the longest notebook."""
+    path = max(book.notebooks(), key=lambda p: p.stat().st_size)
+    notebook = read_notebook(path)
+    notebook["cells"][0]["source"] = [
+        f"{''.join(notebook['cells'][0]['source'])}\n\nEdited."
+    ]
+    write_notebook(path, notebook)
+
+
+def _bookkit(book: Book, *arguments: str) -> None:
+    _quietly([sys.executable, "-m", "bookkit", "--root", str(book.root), *arguments])
+
+
+def _python(program: str) -> None:
+    _quietly([sys.executable, "-c", program])
+
+
+def _quietly(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+
+
+def _repeat(
+    action: Callable[[], None], before: Callable[[], None] = lambda: None
+) -> list[float]:
+    seconds = []
+    for _ in range(RUNS):
+        before()
+        started = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def _line(name: str, seconds: list[float], limit: float | None) -> None:
+    middle = statistics.median(seconds)
+    wanted = (
+        ""
+        if limit is None
+        else f"  at most {limit} s: {'yes' if middle <= limit else 'NO'}"
+    )
+    print(
+        f"{name:42}{middle:8.2f} s ({min(seconds):.2f} to {max(seconds):.2f}){wanted}",
+        flush=True,
+    )
