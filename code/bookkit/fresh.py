@@ -131,11 +131,14 @@ def _import_graph(book: Book):
     """Which module of the book's package imports which, read from the files."""
     import grimp
 
+    imported = sys.modules.pop(PACKAGE, None)  # else grimp would read that one's files
     sys.path.insert(0, str(book.package.parent))
     try:
         return grimp.build_graph(PACKAGE, cache_dir=None)
     finally:
         sys.path.remove(str(book.package.parent))
+        if imported is not None:
+            sys.modules[PACKAGE] = imported
 
 
 def _without_magics(cell: str) -> str:

@@ -111,8 +111,8 @@ def test_length_is_for_one_sitting(path):
     ]
     assert 10 <= len(code) <= 25
     lengths = [len(source_of(cell).splitlines()) for cell in code]
-    assert max(lengths) <= 25
-    assert sorted(lengths)[len(lengths) // 2] <= 9
+    assert max(lengths) <= 20
+    assert sorted(lengths)[len(lengths) // 2] <= 10
 
 
 @every_notebook
