@@ -430,6 +430,15 @@ def _set_theme_options(app: Sphinx, config: Any) -> None:
     config.html_theme_options["pygments_light_style"] = "a11y-high-contrast-light"
     config.html_theme_options["pygments_dark_style"] = "a11y-high-contrast-dark"
     config.html_context["default_mode"] = "auto"
+    if config.html_theme_options.get(
+        "repository_url"
+    ):  # else these buttons would be dead
+        for button in (
+            "use_source_button",
+            "use_repository_button",
+            "use_issues_button",
+        ):
+            config.html_theme_options[button] = True
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The builder's own promises: numbers in prose are compared, and nothing stale is shown."""
 
-import json
-
 import pytest
 from bs4 import BeautifulSoup
 
@@ -149,7 +147,7 @@ def test_incremental_builds_show_new_numbers_and_new_wording_everywhere(
     _, out = build(book.root)
     for name in (
         "chapters/ledger.html",
-        "chapters/normalization/01-what-does-batch-norm-compute.html",
+        "chapters/normalization/02-what-does-batch-norm-compute.html",
     ):
         assert "can do without a bias." in page(book, name).text
 
@@ -159,7 +157,7 @@ def test_with_an_address_each_check_can_be_reported(build, copy_of_the_book):
     replace(book.root / "_config.yml", 'url: ""', "url: https://github.com/owner/book")
     status, out = build(book.root)
     assert status == 0, out
-    article = page(book, "chapters/normalization/01-what-does-batch-norm-compute.html")
+    article = page(book, "chapters/normalization/02-what-does-batch-norm-compute.html")
     panel = article.find(id="check-normalization-bn-definition-small-channel")
     address = panel.find("a", string="this is wrong")["href"]
     assert address.startswith("https://github.com/owner/book/issues/new?title=")
@@ -169,4 +167,9 @@ def test_with_an_address_each_check_can_be_reported(build, copy_of_the_book):
         "Version%3A+0.1.0",
     ):
         assert part in address
-    assert json.dumps(address)  # plain text, no object left in it
+    whole = BeautifulSoup(
+        (html_folder(book) / "chapters/ledger.html").read_text("utf-8"), "html.parser"
+    )
+    assert whole.select(
+        "a.btn-source-file-button[href='https://github.com/owner/book/blob/main/chapters/ledger.md?plain=1']"
+    )

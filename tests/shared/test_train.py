@@ -1,0 +1,247 @@
+"""fit and fit_many: the same numbers stacked, looped, and by torch.optim.SGD alone."""
+
+import pytest
+import torch
+from torch import nn
+
+from dlkb.train import Setting, _stacking_pays, batch_order, fit, fit_many
+
+X = torch.randn(
+    96, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+)
+Y = (X.flatten(1)[:, :3].sum(1) > 0).long() + 2 * (X.mean((1, 2, 3)) > 0).long()
+SEEDS = (3, 1, 4)
+
+
+def mlp(norm=False, width=16):
+    def make():
+        layers = [
+            nn.Flatten(),
+            nn.Linear(64, width),
+            *([nn.BatchNorm1d(width)] * norm),
+            nn.ReLU(),
+        ]
+        return nn.Sequential(*layers, nn.Linear(width, 4)).double()
+
+    return make
+
+
+def cnn():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(144, 4),
+    ).double()
+
+
+SETTINGS = {
+    "slow": Setting(mlp(), 0.02),
+    "with norm": Setting(mlp(norm=True), 0.1, momentum=0.9, weight_decay=0.01),
+    "with norm, fast": Setting(mlp(norm=True), 0.5, weight_decay=0.1),
+    "wider": Setting(mlp(width=20), 0.1, momentum=0.5),
+    "convolutional": Setting(cnn, 0.05, momentum=0.9),
+}
+
+
+def run(**options):
+    defaults = {"seeds": SEEDS, "steps": 20, "batch_size": 16}
+    return fit_many(options.pop("settings", SETTINGS), X, Y, **{**defaults, **options})
+
+
+def splits(sizes=(70, 26)):
+    order = [
+        torch.randperm(96, generator=torch.Generator().manual_seed(seed))
+        for seed in SEEDS
+    ]
+    return [(o[: sizes[0]], o[sizes[0] : sum(sizes)]) for o in order]
+
+
+def test_stacked_equals_looped_in_losses_states_accuracies_and_records():
+    """Fails for momentum or weight decay shared between members, for buffers that are not per member, and
+    for members that see each other's batches."""
+    record = lambda p: torch.stack([p[n].flatten(1).norm(dim=1) for n in p], dim=1)  # noqa: E731
+    results = [
+        {
+            name: run(settings={name: s}, splits=splits(), record=record, stack=stack)
+            for name, s in SETTINGS.items()
+        }
+        for stack in (True, False)
+    ]
+    together = run(
+        settings={k: v for k, v in SETTINGS.items() if "norm" in k},
+        splits=splits(),
+        stack=True,
+    )
+    for name in SETTINGS:
+        stacked, looped = (result[name] for result in results)
+        torch.testing.assert_close(stacked.loss, looped.loss, rtol=0, atol=1e-10)
+        torch.testing.assert_close(
+            stacked.recorded, looped.recorded, rtol=0, atol=1e-10
+        )
+        assert torch.equal(stacked.accuracy, looped.accuracy)
+        for a, b in zip(stacked.models[name], looped.models[name], strict=True):
+            torch.testing.assert_close(
+                a.state_dict(), b.state_dict(), rtol=0, atol=1e-10
+            )
+        if "norm" in name:
+            torch.testing.assert_close(
+                together.loss[together[name]], stacked.loss[0], rtol=0, atol=1e-10
+            )
+
+
+def test_a_member_is_what_torch_alone_would_train():
+    setting = SETTINGS["with norm"]
+    runs = run(settings={"a": setting})
+    for index, seed in enumerate(SEEDS):
+        torch.manual_seed(seed)
+        model = setting.model()
+        optimizer = torch.optim.SGD(
+            model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01
+        )
+        losses = []
+        for batch in batch_order(96, 16, 20, torch.Generator().manual_seed(seed)):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(X[batch]), Y[batch])
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        torch.testing.assert_close(
+            runs.loss[0, index],
+            torch.tensor(losses, dtype=torch.float64),
+            atol=1e-10,
+            rtol=0,
+        )
+        torch.testing.assert_close(
+            runs.models["a"][index].state_dict(), model.state_dict(), atol=1e-10, rtol=0
+        )
+
+
+def test_arms_are_paired_by_seed_and_seeds_differ():
+    runs = run(
+        settings={
+            "a": Setting(mlp(), 0.1),
+            "b": Setting(mlp(), 0.1),
+            "c": Setting(mlp(), 0.2),
+        }
+    )
+    assert torch.equal(runs.loss[0], runs.loss[1])
+    assert torch.equal(
+        runs.loss[0, :, 0], runs.loss[2, :, 0]
+    )  # same initialization and first batch
+    assert not torch.equal(runs.loss[0, :, -1], runs.loss[2, :, -1])
+    assert len(set(runs.loss[0, :, 0].tolist())) == len(SEEDS)
+
+
+def test_the_order_of_seeds_is_kept_and_the_global_random_state_is_left_alone():
+    state = torch.random.get_rng_state()
+    forward = run()
+    assert torch.equal(torch.random.get_rng_state(), state)
+    backward = run(seeds=SEEDS[::-1])
+    torch.testing.assert_close(forward.loss, backward.loss.flip(1), rtol=0, atol=1e-12)
+
+
+def test_held_out_samples_are_never_trained_on():
+    poisoned = X.clone()
+    parts = splits()
+    same = parts[0][1]
+    poisoned[same] = float("nan")
+    runs = fit_many(
+        SETTINGS,
+        poisoned,
+        Y,
+        seeds=SEEDS[:1],
+        steps=20,
+        batch_size=16,
+        splits=parts[:1],
+    )
+    assert torch.isfinite(runs.loss).all()
+
+
+def test_accuracy_is_measured_in_evaluation_mode_on_the_held_out():
+    parts = splits()
+    runs = run(splits=parts)
+    for name in SETTINGS:
+        for index, (_, rest) in enumerate(parts):
+            model = runs.models[name][index].eval()
+            expected = (model(X[rest]).argmax(1) == Y[rest]).double().mean()
+            assert runs.accuracy[runs[name], index] == expected
+    assert run().accuracy.isnan().all()
+
+
+def test_recorded_values_are_not_changed_by_later_steps():
+    for stack in (True, False):
+        runs = run(
+            settings={"a": Setting(mlp(), 0.1)},
+            record=lambda p: p["1.bias"],
+            stack=stack,
+        )
+        assert runs.recorded.shape == (1, 3, 20, 16)
+        assert not torch.equal(runs.recorded[:, :, 0], runs.recorded[:, :, -1])
+
+
+def test_an_epoch_shows_each_sample_once():
+    order = batch_order(10, 3, 7, torch.Generator().manual_seed(0))
+    assert order.shape == (7, 3)
+    for epoch in (order[:3], order[3:6]):
+        assert len(set(epoch.flatten().tolist())) == 9
+    assert order[:3].flatten().tolist() != order[3:6].flatten().tolist()
+
+
+def test_callback_sees_each_step_after_it():
+    model, seen = mlp()(), []
+    order = batch_order(96, 16, 3, torch.Generator().manual_seed(0))
+    fit(
+        model,
+        X,
+        Y,
+        order,
+        lr=0.1,
+        callback=lambda step, m: seen.append((step, m[1].bias.detach().clone())),
+    )
+    assert [step for step, _ in seen] == [0, 1, 2]
+    assert torch.equal(seen[-1][1], model[1].bias)
+    assert not torch.equal(seen[0][1], seen[1][1])
+
+
+def test_steps_to_a_loss():
+    runs = run(settings={"a": Setting(mlp(), 0.1)}, steps=5)
+    runs.loss = torch.tensor([[[3.0, 1.0, 2.0, 0.5, 0.4], [3.0, 3, 3, 3, 3]]])
+    assert runs.steps_to(1.0).tolist() == [[2, 5]]
+    assert runs.steps_to(0.45, window=2).tolist() == [[5, 5]]
+    assert runs.steps_to(1.5, window=2).tolist() == [[3, 5]]
+
+
+def test_stacking_is_chosen_for_small_steps_only():
+    small, sample = mlp()(), X[:1]
+    assert _stacking_pays(small, sample, 32)
+    assert not _stacking_pays(mlp(width=2048)(), sample, 32)
+    assert _stacking_pays(cnn(), sample, 8)
+    assert not _stacking_pays(cnn(), sample, 4096)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: run(settings={}), "got 0 settings, 3 seeds"),
+        (lambda: run(seeds=()), "got 5 settings, 0 seeds"),
+        (
+            lambda: run(splits=splits()[:2]),
+            "one split a seed: got 2 splits for 3 seeds",
+        ),
+        (lambda: run(splits=[*splits()[:2], *splits((60, 36))[2:]]), "same sizes"),
+        (lambda: run(batch_size=97), "from 1 to the 96 samples: got 97"),
+        (lambda: run(batch_size=0), "got 0"),
+        (lambda: Setting(mlp(), -0.1), "lr must not be negative: got -0.1"),
+        (lambda: Setting(mlp(), 0.1, weight_decay=float("nan")), "weight_decay"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_an_unknown_setting_gets_the_known_ones():
+    with pytest.raises(KeyError, match="no setting 'x'; there are slow, with norm"):
+        run()["x"]
