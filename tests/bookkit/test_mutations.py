@@ -40,8 +40,8 @@ def test_an_unmutated_notebook_raises_nothing():
     harmless = Mutation(
         "normalization/bn-axes#loop",
         "notebook",
-        "a_sample = x.mean",
-        "a_sample = 1 * x.mean",
+        "per_sample = x.mean",
+        "per_sample = 1 * x.mean",
     )
     assert not is_caught(BOOK, harmless)
 

@@ -122,23 +122,29 @@ MUTATIONS = [
     ),
     # undo
     Mutation(
-        "normalization/bn-can-undo#this batch",
+        "normalization/bn-can-undo#training, this batch",
         NOTEBOOK,
         "weight = (var + 1e-5).sqrt()",
         "weight = var.sqrt() + 1e-5",
     ),
     Mutation(
-        "normalization/bn-can-undo#next batch",
+        "normalization/bn-can-undo#training, next batch",
         NOTEBOOK,
         "changed = batch_norm(following,",
         "following = x; changed = batch_norm(following,",
+    ),
+    Mutation(
+        "normalization/bn-can-undo#evaluation, next batch",
+        BATCH,
+        "mean, var = running_mean, running_var",
+        "mean, var = batch_statistics(input)",
     ),
     # bias
     Mutation(
         "normalization/bias-before-bn#output",
         NOTEBOOK,
-        "before, plain_before = norm(conv(x)).detach(), conv(x).detach()",
-        "norm.eval(); before, plain_before = norm(conv(x)).detach(), conv(x).detach()",
+        "norm.train()\ncheck",
+        "check",
     ),
     Mutation(
         "normalization/bias-before-bn#gradient",
@@ -149,7 +155,7 @@ MUTATIONS = [
     Mutation(
         "normalization/bias-before-bn#evaluation",
         NOTEBOOK,
-        "norm.eval()\nbefore",
-        "before",
+        "norm.eval()\nevaluated_before",
+        "evaluated_before",
     ),
 ]
