@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bookkit.book import Book, code_cells, read_notebook, write_notebook
-from bookkit.execute import PINNED, kernel_environment
+from bookkit.kernel import kernel_environment
 
 RUNS = 3
 
@@ -71,7 +71,7 @@ def _seconds_of(book: Book, path: Path) -> tuple[float, float]:
     """Seconds in a notebook's cells, and those of its imports cell, by papermill's own clock."""
     import papermill
 
-    with kernel_environment(PINNED), tempfile.TemporaryDirectory() as folder:
+    with kernel_environment(book), tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / path.name
         papermill.execute_notebook(
             path, out, cwd=path.parent, progress_bar=False, shutdown_kernel="immediate"

@@ -1,4 +1,4 @@
-"""The two environments: ``book`` (no torch) and ``test`` (everything), each from its lock file.
+"""The environments: ``book`` (no torch) and ``test`` (everything), each from its lock file.
 
 Standard library only, so that it runs with a bare Python on Linux, macOS and Windows.
 """

@@ -12,58 +12,15 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bookkit.book import Book, code_cells, read_notebook, source_of, write_notebook
-from bookkit.fresh import Fingerprints, stale_notebooks
-
-# One thread and one instruction set, so that other processors give the same bits.
-PINNED = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OPENBLAS_CORETYPE": "Haswell",
-    "ATEN_CPU_CAPABILITY": "avx2",
-    "MKL_CBWR": "AVX2,STRICT",
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "PYTHONHASHSEED": "0",
-    "DLKB_DEVICE": "cpu",
-}
-# An older processor: even the draws of randn differ.
-FOREIGN = PINNED | {
-    "OPENBLAS_CORETYPE": "Nehalem",
-    "ATEN_CPU_CAPABILITY": "default",
-    "MKL_CBWR": "COMPATIBLE",
-    "ONEDNN_MAX_CPU_ISA": "SSE41",
-}
-
+from bookkit.book import Book, code_cells, read_notebook, write_notebook
+from bookkit.fresh import Fingerprints, runtime_pins, stale_notebooks
+from bookkit.kernel import kernel_environment
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@contextmanager
-def kernel_environment(pinned: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Within the block, kernels start with these variables and without the user's own IPython profile,
-    whose history would cost a lock and whose start-up files would change results."""
-    with tempfile.TemporaryDirectory() as folder:
-        profile = Path(folder) / "profile_default"
-        profile.mkdir()
-        settings = "c.HistoryManager.enabled = False\nc.IPKernelApp.log_level = 40\n"
-        (profile / "ipython_kernel_config.py").write_text(settings)
-        environment = {**pinned, "IPYTHONDIR": folder}
-        before = {name: os.environ.get(name) for name in environment}
-        os.environ.update(environment)
-        try:
-            yield environment
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
 
 
 class CellError(Exception):
@@ -85,19 +42,22 @@ def execute(
     """
     started = time.perf_counter()
     chosen = _choose(book, names)
-    stale = set(chosen) if force else set(stale_notebooks(book)) & set(chosen)
+    fingerprints = Fingerprints(book)
+    stale = (
+        set(chosen) if force else set(stale_notebooks(book, fingerprints)) & set(chosen)
+    )
     if not stale:
         print(f"{len(chosen)} notebooks, none stale: nothing to execute")
         return 0
+    check_installed(book)
     seconds_before = {path: _seconds(path) for path in stale}
     queue = sorted(stale, key=lambda path: (-seconds_before[path], path))
 
-    fingerprints = Fingerprints(book)
     failures = []
     from tqdm import tqdm
 
     with (
-        kernel_environment(PINNED),
+        kernel_environment(book),
         ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool,
         tqdm(total=len(queue), unit="notebook", file=sys.stderr) as bar,
     ):
@@ -105,14 +65,14 @@ def execute(
             pool.submit(execute_one, book, path, fingerprints): path for path in queue
         }
         for future in as_completed(futures):
-            path = futures[future]
+            name = book.name(futures[future])
             try:
-                bar.write(
-                    f"{future.result():6.1f} s  {book.name(path)}", file=sys.stderr
+                bar.write(f"{future.result():6.1f} s  {name}", file=sys.stderr)
+            except Exception as error:  # one bad notebook must not hide the others
+                failures.append(
+                    str(error) if isinstance(error, CellError) else f"{name}: {error!r}"
                 )
-            except CellError as error:
-                failures.append(str(error))
-                bar.write(f"FAILED    {book.name(path)}", file=sys.stderr)
+                bar.write(f"FAILED    {name}", file=sys.stderr)
             bar.update()
     seconds = time.perf_counter() - started
     print(
@@ -123,10 +83,31 @@ def execute(
     return len(failures)
 
 
+def check_installed(book: Book) -> None:
+    """The outputs of a notebook belong to the pinned versions: refuse others.
+
+    Raises: ValueError: naming what is installed, what is pinned, and the command that repairs it.
+    """
+    pins: dict[str, list[str]] = {}  # a lock may pin one version for each Python
+    for pin in runtime_pins(book):
+        name, version = pin.split("==")
+        pins.setdefault(name, []).append(version)
+    wrong = [
+        f"{name} {_version(name)} instead of {' or '.join(versions)}"
+        for name, versions in pins.items()
+        if _version(name) not in versions
+    ]
+    if wrong:
+        found = ", ".join(wrong)
+        raise ValueError(
+            f"outputs are made with the pinned versions: got {found}; run `make execute`"
+        )
+
+
 def execute_one(book: Book, path: Path, fingerprints: Fingerprints) -> float:
     """Execute one notebook and store what came out; return its seconds, kernel start included.
 
-    Raises: CellError: if a cell raises; the notebook then stays as it was.
+    Raises: CellError: if a cell raises or the notebook stops early; it then stays as it was.
     """
     import papermill
 
@@ -155,6 +136,15 @@ def execute_one(book: Book, path: Path, fingerprints: Fingerprints) -> float:
             ) from error
         seconds = time.perf_counter() - started
         executed = read_notebook(copy)
+    unfinished = [
+        n
+        for n, c in enumerate(code_cells(executed), start=1)
+        if not c["execution_count"]
+    ]
+    if unfinished:
+        raise CellError(
+            f"{book.name(path)} stopped before cell [{unfinished[0]}], without an error"
+        )
     notebook = read_notebook(path)  # prose may have been edited meanwhile
     if fingerprints.of(path, notebook) != fingerprint:
         raise CellError(
@@ -169,10 +159,6 @@ def _store(notebook: dict, executed: dict, fingerprint: str, seconds: float) -> 
     # papermill adds no code cell of its own, since no parameter is passed.
     pairs = zip(code_cells(notebook), code_cells(executed), strict=True)
     for count, (cell, done) in enumerate(pairs, start=1):
-        if source_of(cell) != source_of(done):
-            raise RuntimeError(
-                f"cell [{count}] was executed with another source: a fault of this program"
-            )
         cell["outputs"] = [_clean(output, count) for output in done["outputs"]]
         cell["execution_count"] = count
     notebook["metadata"]["dlkb"] = {

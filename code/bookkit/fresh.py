@@ -1,7 +1,8 @@
 """Is what a notebook shows what its code would give today? Answered without running it.
 
 A fingerprint is a hash of all that can change the outputs: the code cells (the bootstrap cell apart), the
-modules of ``dlkb`` that they reach, the chapter's recorded runs, and the pins of the run-time packages.
+modules of ``dlkb`` that they reach, the chapter's recorded runs, the pins of the run-time packages and of the
+processor.
 Prose and the wording of claims are no part of it. What is reached is found statically: ``sys.modules``
 would miss imports that happen late.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bookkit.book import Book, code_cells, read_notebook, source_of, tags_of
+from bookkit.kernel import PINNED
 
 PACKAGE = "dlkb"
 BOOTSTRAP = "bootstrap"
@@ -26,37 +28,41 @@ class Fingerprints:
     def __init__(self, book: Book):
         self.book = book
         self._graph = _import_graph(book)
-        self._pins = "\n".join(runtime_pins(book)).encode()
+        self._pins = repr((runtime_pins(book), sorted(PINNED.items()))).encode()
 
     def of(self, path: Path, notebook: dict[str, Any]) -> str:
         """The fingerprint of the notebook at ``path``.
 
-        Raises: ValueError: naming notebook and cell, if a cell is not Python.
+        Raises: ValueError: naming notebook and cell, if a cell is not Python or imports what is not there.
         """
-        cells = [
-            source_of(c) for c in code_cells(notebook) if BOOTSTRAP not in tags_of(c)
-        ]
         digest = hashlib.sha256()
-        for text in cells:
-            _add(digest, "cell", text.encode())
-        try:
-            modules = self.reached(cells)
-        except SyntaxError as error:
-            raise ValueError(
-                f"{self.book.name(path)}: a cell is not Python: {error.text!r}"
-            ) from error
+        modules = set()
+        for number, cell in enumerate(code_cells(notebook), start=1):
+            if BOOTSTRAP in tags_of(cell):
+                continue
+            _add(digest, "cell", source_of(cell).encode())
+            try:
+                modules |= self.reached(source_of(cell))
+            except (SyntaxError, ImportError) as error:
+                raise ValueError(
+                    f"{self.book.name(path)}, cell [{number}]: {error}"
+                ) from error
         for module in sorted(modules):
             _add(digest, module, self._file(module).read_bytes())
-        for record in sorted((self.book.recorded / path.parent.name).glob("*.json")):
-            _add(digest, record.name, record.read_bytes())
+        recorded = self.book.recorded / path.parent.name
+        for record in sorted(p for p in recorded.rglob("*") if p.is_file()):
+            _add(digest, record.relative_to(recorded).as_posix(), record.read_bytes())
         _add(digest, "pins", self._pins)
         return digest.hexdigest()[:16]
 
-    def reached(self, cells: list[str]) -> set[str]:
-        """Modules of the package whose text can change what these cells do."""
-        direct = {
-            m for cell in cells for m in self._named(ast.parse(_without_magics(cell)))
-        }
+    def reached(self, cell: str) -> set[str]:
+        """Modules of the package whose text can change what a cell does.
+
+        Raises: SyntaxError: if the cell is not Python. ImportError: if it imports a module that is not there.
+        """
+        direct = self._named(_parse(cell))
+        for module in direct - self._graph.modules:
+            raise ImportError(f"there is no module {module}")
         upstream = {
             u for module in direct for u in self._graph.find_upstream_modules(module)
         }
@@ -80,12 +86,12 @@ class Fingerprints:
     def _home(self, module: str, name: str) -> str:
         """The module in which ``from module import name`` finds its name: a submodule, or where a
         chapter's public list took it from, so that a change to one file of a chapter leaves alone the
-        notebooks that use another."""
+        notebooks that use another. (A test sees to it that a public list does nothing but import.)"""
         if f"{module}.{name}" in self._graph.modules:
             return f"{module}.{name}"
         file = self._file(module)
         if file.name == "__init__.py":
-            for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            for node in reversed(ast.parse(file.read_text(encoding="utf-8")).body):
                 if isinstance(node, ast.ImportFrom) and node.level == 0:
                     for alias in node.names:
                         if (alias.asname or alias.name) == name:
@@ -103,17 +109,26 @@ def runtime_pins(book: Book) -> list[str]:
     project = tomllib.loads((book.root / "pyproject.toml").read_text(encoding="utf-8"))[
         "project"
     ]
-    names = {re.match(r"[\w.-]+", d).group().lower() for d in project["dependencies"]}
+    names = {_normal(re.match(r"[\w.-]+", d).group()) for d in project["dependencies"]}
     lock = (book.root / "requirements" / "test.lock").read_text(encoding="utf-8")
     pins = re.findall(r"^([\w.-]+)==(\S+)", lock, flags=re.MULTILINE)
     return sorted(
-        f"{name}=={version}" for name, version in pins if name.lower() in names
+        f"{_normal(name)}=={version}"
+        for name, version in pins
+        if _normal(name) in names
     )
 
 
-def stale_notebooks(book: Book) -> dict[Path, str]:
+def _normal(name: str) -> str:
+    """A package's name as PEP 503 writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def stale_notebooks(
+    book: Book, fingerprints: Fingerprints | None = None
+) -> dict[Path, str]:
     """Notebooks whose stored outputs are not those of today's code, each with the reason."""
-    fingerprints = Fingerprints(book)
+    fingerprints = fingerprints or Fingerprints(book)
     stale = {}
     for path in book.notebooks():
         notebook = read_notebook(path)
@@ -141,9 +156,13 @@ def _import_graph(book: Book):
             sys.modules[PACKAGE] = imported
 
 
-def _without_magics(cell: str) -> str:
-    lines = cell.splitlines()
-    return "\n".join("" if line.startswith(("%", "!")) else line for line in lines)
+def _parse(cell: str) -> ast.AST:
+    try:
+        return ast.parse(cell)
+    except SyntaxError:  # magics, or not Python after all
+        from IPython.core.inputtransformer2 import TransformerManager
+
+        return ast.parse(TransformerManager().transform_cell(cell))
 
 
 def _add(digest, name: str, content: bytes) -> None:

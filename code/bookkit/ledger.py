@@ -4,41 +4,37 @@ Only outputs are read, never source text: what was not executed does not count.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bookkit.book import Book, code_cells, read_notebook
-from dlkb.claims import MIME, Claim
+from dlkb.claims import MIME, Claim, Record
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check's record, and the notebook it stands in."""
+    """One check's record, and the notebook it stands in (name within the book, without .ipynb)."""
 
-    id: str
-    part: str | None
-    measured: Any
-    bound: dict
-    rival: Any
-    passed: bool
-    interval: dict | None
-    cite: str | None
-    notebook: str  # name within the book, without .ipynb
+    record: Record
+    notebook: str
+
+    @property
+    def id(self) -> str:
+        return self.record.id
 
     @property
     def key(self) -> str:
-        return f"{self.id}#{self.part}" if self.part else self.id
+        return self.record.key
 
     @property
     def label(self) -> str:
         """Name of the place in the notebook where the check stands."""
-        return check_label(self.id, self.part)
+        return check_label(self.record)
 
 
-def check_label(id: str, part: str | None) -> str:
-    return "check-" + _slug(f"{id}-{part}" if part else id)
+def check_label(record: Record) -> str:
+    return "check-" + _slug(record.key)
 
 
 def claim_label(id: str) -> str:
@@ -52,14 +48,14 @@ def collect_checks(book: Book) -> list[Check]:
     for path in book.notebooks():
         name = book.name(path).removesuffix(".ipynb")
         for record in records_of(read_notebook(path)):
-            checks.append(Check(**record, notebook=name))
+            checks.append(Check(record, name))
     return checks
 
 
-def records_of(notebook: Mapping) -> list[dict]:
+def records_of(notebook: Mapping) -> list[Record]:
     """The check records among a notebook's outputs, in order."""
     outputs = (output for cell in code_cells(notebook) for output in cell["outputs"])
-    return [o["data"][MIME] for o in outputs if MIME in o.get("data", {})]
+    return [Record(**o["data"][MIME]) for o in outputs if MIME in o.get("data", {})]
 
 
 def problems(claims: Mapping[str, Claim], checks: Iterable[Check]) -> list[str]:
@@ -81,16 +77,24 @@ def problems(claims: Mapping[str, Claim], checks: Iterable[Check]) -> list[str]:
         for id, where in notebooks.items()
         if len(where) > 1
     ]
-    keys = [check.key for check in checks]
+    keys = Counter(check.key for check in checks)
+    labels = Counter(
+        check_label(check.record) for check in checks if keys[check.key] == 1
+    )
     found += [
-        f"check {key} stands {keys.count(key)} times; name its parts"
-        for key in dict.fromkeys(keys)
-        if keys.count(key) > 1
+        f"check {key} stands {n} times; name its parts"
+        for key, n in keys.items()
+        if n > 1
+    ]
+    found += [
+        f"the address {label} stands for {n} checks; name their parts more differently"
+        for label, n in labels.items()
+        if n > 1
     ]
     found += [
         f"check {check.key} is stored as not passed"
         for check in checks
-        if not check.passed
+        if not check.record.passed
     ]
     return found
 

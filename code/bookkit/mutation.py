@@ -46,7 +46,8 @@ class Mutation:
 def is_caught(book: Book, mutation: Mutation) -> bool:
     """Run the notebook of the check with the mutation; True if that check raises.
 
-    Another check may raise before it: the run goes on with the next cell.
+    The measurement must break the bound: a mutation that only spoils the rival proves nothing. Another
+    check may raise before it: the run goes on with the next cell.
     Raises: ValueError: if the check is in no notebook, or the text to replace is not there exactly once.
         Whatever else a cell raises: a crash is no check.
     """
@@ -72,9 +73,7 @@ def _run(cells: list[str], key: str) -> bool:
             try:
                 exec(compile(cell, f"<cell {number}>", "exec"), namespace)
             except CheckFailed as failure:
-                if key == (
-                    f"{failure.id}#{failure.part}" if failure.part else failure.id
-                ):
+                if (failure.key, failure.reason) == (key, "measured"):
                     return True
     finally:
         plt.close("all")

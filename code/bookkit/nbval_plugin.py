@@ -1,8 +1,11 @@
 """nbval, with claims compared by what they claim.
 
-Everything in a notebook's outputs is compared literally by nbval, except a check's record: there the claim,
-its part, bound and verdict must be the same, and the measured number may move within the bound's own
-tolerance, or by 1 percent where the bound has none. Use: ``pytest -p bookkit.nbval_plugin --nbval ...``.
+Text in a notebook's outputs is compared literally by nbval (pictures are not: what is behind a picture
+belongs in a check or a printed table). A check's record is compared by meaning: claim, part, bound and
+verdict must be the same; the measured number may move within the bound's own tolerance, or by 1 percent
+where it has none; the interval and the rival by that or 1 percent. What the page shows of it must be what
+the record gives.
+Use: ``pytest -p bookkit.nbval_plugin --nbval ...``.
 """
 
 import math
@@ -10,7 +13,7 @@ import math
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
-MIME = "application/vnd.dlkb.claim+json"
+from dlkb.claims import MIME, Record
 
 
 @pytest.hookimpl(wrapper=True)
@@ -38,8 +41,9 @@ class BookNotebook(IPyNbFile):
 
 class BookCell(IPyNbCell):
     def compare_outputs(self, test, ref, skip_compare=None):
-        now, stored = _records(test), _records(ref)
-        difference = compare_records(stored, now)
+        difference = compare_records(_records(ref), _records(test)) or shown_otherwise(
+            ref
+        )
         if difference:
             self.comparison_traceback = [difference]
             return False
@@ -51,14 +55,25 @@ def compare_records(stored: list[dict], now: list[dict]) -> str | None:
     if len(stored) != len(now):
         return f"{len(stored)} checks are stored, {len(now)} were made"
     for old, new in zip(stored, now, strict=True):
-        for key in ("id", "part", "bound", "passed", "cite"):
-            if not _alike(old.get(key), new.get(key), relative=1e-6):
-                return f"{old['id']}: {key} is stored as {old.get(key)}, and was {new.get(key)}"
         tolerance = old["bound"].get("tolerance", 0)
-        if not _alike(
-            old["measured"], new["measured"], relative=0.01, absolute=tolerance
-        ):
-            return f"{old['id']}: measured is stored as {old['measured']}, and was {new['measured']}"
+        allowed = dict.fromkeys(("id", "part", "bound", "passed", "cite"), (1e-6, 0))
+        allowed |= dict.fromkeys(("interval", "rival"), (0.01, tolerance))
+        allowed["measured"] = (0, tolerance) if tolerance else (0.01, 0)
+        for key, (relative, absolute) in allowed.items():
+            if not _alike(old.get(key), new.get(key), relative, absolute):
+                return f"{old['id']}: {key} is stored as {old.get(key)}, and was {new.get(key)}"
+    return None
+
+
+def shown_otherwise(outputs) -> str | None:
+    """Whether a stored check shows other words or numbers than its record, or None."""
+    for output in outputs:
+        data = output.get("data", {})
+        if MIME in data:
+            record = Record(**data[MIME])
+            for kind, shown in record._repr_mimebundle_().items():
+                if kind != MIME and data.get(kind) != shown:
+                    return f"{record.key}: its {kind} is stored as {data.get(kind)!r}, not {shown!r}"
     return None
 
 

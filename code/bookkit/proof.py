@@ -1,21 +1,17 @@
 """Everything that CI checks, in four parts: style, unit tests, notebooks, site."""
 
 import os
+import re
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 
-from bookkit.book import Book, code_cells, read_notebook, tags_of
-from bookkit.execute import FOREIGN, PINNED, kernel_environment
+from bookkit.book import Book, code_cells, read_notebook, source_of, tags_of
 from bookkit.fresh import stale_notebooks
+from bookkit.kernel import FOREIGN, PINNED, kernel_environment
 
-RELAXING_TAGS = (
-    "nbval-ignore-output",
-    "nbval-skip",
-    "nbval-raises-exception",
-    "raises-exception",
-)
+RELAXING_TAGS = ("nbval-ignore-output", "nbval-skip")
 
 
 @dataclass(frozen=True)
@@ -29,14 +25,17 @@ class Relaxation:
 
 
 def relaxations(book: Book) -> list[Relaxation]:
-    """Every cell with a tag that relaxes nbval; the reason stands in the cell's metadata."""
-    return [
-        Relaxation(book.name(path), number, tag, cell["metadata"].get("reason", ""))
-        for path in book.notebooks()
-        for number, cell in enumerate(code_cells(read_notebook(path)), start=1)
-        for tag in tags_of(cell)
-        if tag in RELAXING_TAGS
-    ]
+    """Every cell with a tag or comment that relaxes nbval; the reason stands in the cell's metadata."""
+    found = []
+    for path in book.notebooks():
+        for number, cell in enumerate(code_cells(read_notebook(path)), start=1):
+            marks = [tag for tag in tags_of(cell) if tag in RELAXING_TAGS]
+            marks += re.findall(r"#\s*((?:NBVAL|PYTEST_VALIDATE)_\w+)", source_of(cell))
+            reason = cell["metadata"].get("reason", "")
+            found += [
+                Relaxation(book.name(path), number, mark, reason) for mark in marks
+            ]
+    return found
 
 
 def run(book: Book, only: str | None = None) -> int:
@@ -102,7 +101,7 @@ def _report_staleness(book: Book) -> int:
 
 def _pytest(book: Book, *arguments: str, pinned: dict[str, str] = PINNED) -> int:
     command = [sys.executable, "-m", "pytest", "-q", *arguments]
-    with kernel_environment(pinned):
+    with kernel_environment(book, pinned):
         return subprocess.call(command, cwd=book.root)
 
 

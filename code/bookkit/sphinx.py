@@ -12,7 +12,9 @@ import difflib
 import hashlib
 import json
 import re
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -23,10 +25,12 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+import dlkb.claims
+from bookkit import ledger
 from bookkit.book import Book
-from bookkit.ledger import Check, claim_label, collect_checks
-from dlkb import __version__
-from dlkb.claims import MIME, VERDICTS, Claim, _show, describe_bound, load_claims
+from bookkit.fresh import stale_notebooks
+from bookkit.ledger import Check, claim_label, collect_checks, problems
+from dlkb.claims import MIME, VERDICTS, Claim, Record, describe_bound, load_claims, show
 
 logger = logging.getLogger(__name__)
 EVERYTHING = "*"
@@ -44,6 +48,7 @@ class Evidence:
 
     claims: dict[str, Claim]
     checks: list[Check]
+    context: str  # what else decides how they are shown: the repository's address, this program's own text
 
     def of(self, id: str) -> list[Check]:
         return [check for check in self.checks if check.id == id]
@@ -55,16 +60,32 @@ class Evidence:
             if id == EVERYTHING
             else (self.claims.get(id), self.of(id))
         )
-        return hashlib.sha256(repr(shown).encode()).hexdigest()
+        return hashlib.sha256(repr((shown, self.context)).encode()).hexdigest()
 
 
 # ------------------------------------------------------------------- which pages show which claims
 
 
 def _read_evidence(app: Sphinx) -> None:
-    book = Book(app.confdir)
+    book = Book(Path(app.confdir))
     load_claims.cache_clear()
-    app.env.dlkb_evidence = Evidence(load_claims(book.claims), collect_checks(book))
+    claims, checks = load_claims(book.claims), collect_checks(book)
+    for problem in problems(claims, checks):
+        logger.warning(problem)
+    for path, reason in stale_notebooks(book).items():
+        logger.warning(
+            f"the outputs are stale, run `make execute`: {reason}", location=str(path)
+        )
+    programs = [
+        Path(module.__file__) for module in (sys.modules[__name__], ledger, dlkb.claims)
+    ]
+    texts = [path.read_text(encoding="utf-8") for path in programs]
+    context = repr(
+        (app.config.html_theme_options.get("repository_url"), dlkb.__version__, texts)
+    )
+    app.env.dlkb_evidence = Evidence(
+        claims, checks, hashlib.sha256(context.encode()).hexdigest()
+    )
     if not hasattr(app.env, "dlkb_shown"):
         app.env.dlkb_shown = {}
 
@@ -104,8 +125,7 @@ class ClaimRenderer:
         if inline or data.mime_type != MIME:
             return None
         env = renderer.renderer.sphinx_env
-        record = data.content
-        check = Check(**record, notebook=env.docname)
+        check = Check(Record(**data.content), env.docname)
         _show_on(env, check.id)
         claim = env.dlkb_evidence.claims.get(check.id)
         if claim is None:
@@ -129,7 +149,9 @@ def _panel(env, document, claim: Claim, check: Check, first: bool) -> nodes.Elem
     facts = _facts(check)
     line = nodes.paragraph(classes=["dlkb-facts"])
     line += nodes.inline(
-        "", "✓ " + (check.part or check.id.partition("/")[2]), classes=["dlkb-part"]
+        "",
+        "✓ " + (check.record.part or check.id.partition("/")[2]),
+        classes=["dlkb-part"],
     )
     line += nodes.Text(": ")
     line += facts
@@ -158,32 +180,10 @@ def _statement(claim: Claim) -> nodes.Element:
 
 
 def _facts(check: Check) -> list[nodes.Node]:
-    bound = dict(check.bound)
-    shown = [
-        (
-            bound.pop("of", "measured" if check.interval is None else "mean"),
-            _show(check.measured),
-        )
-    ]
-    if check.interval:
-        interval = check.interval
-        span = f"{_show(interval['low'])} to {_show(interval['high'])}"
-        shown.append((f"{interval['kind']}, n = {interval['n']}", span))
-    if check.bound:
-        words = (
-            f"at most {_show(bound['tolerance'])}"
-            if "of" in check.bound
-            else describe_bound(bound)
-        )
-        shown.append(("bound", words))
-    if check.rival is not None:
-        shown.append(("rival", f"{_show(check.rival)} (fails)"))
-    if check.cite:
-        shown.append(("see", check.cite))
     found: list[nodes.Node] = []
-    for index, (name, value) in enumerate(shown):
+    for index, (name, value) in enumerate(check.record.facts()):
         found.append(nodes.Text(f" · {name} " if index else f"{name} "))
-        found.append(nodes.literal("", value) if index == 0 else nodes.Text(value))
+        found.append(nodes.Text(value) if index else nodes.literal("", value))
     return found
 
 
@@ -207,8 +207,8 @@ def _report_url(env: BuildEnvironment, check: Check) -> str | None:
     if not repository:
         return None  # no address is set yet: no dead link
     body = (
-        f"Claim: {check.key}\nPage: {check.notebook}\nMeasured: {_show(check.measured)}\n"
-        f"Bound: {describe_bound(check.bound)}\nVersion: {__version__}\n\n"
+        f"Claim: {check.key}\nPage: {check.notebook}\nMeasured: {show(check.record.measured)}\n"
+        f"Bound: {describe_bound(check.record.bound)}\nVersion: {dlkb.__version__}\n\n"
         "What is wrong, and how do you know?\n"
     )
     query = urlencode({"title": f"This is wrong: {check.key}", "body": body})
@@ -218,18 +218,40 @@ def _report_url(env: BuildEnvironment, check: Check) -> str | None:
 # -------------------------------------------------------------------------------- numbers in prose
 
 
-NUMBER = re.compile(r"[-−+]?\d[\d,]*(?:\.\d+)?(?:[eE][-−+]?\d+)?")
+DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+NUMBER = re.compile(rf"(?<![\w.,])[-−+]?(?:{DIGITS})(?:[eE][-−+]?\d+)?(?![\w]|[.,]\d)")
+
+
+def printed_number(text: str) -> str | None:
+    """The one number that ``text`` prints, or None if it prints no digit.
+
+    Raises: ValueError: if it prints more than one number, or one in a form that cannot be compared.
+    """
+    if not any(character.isnumeric() for character in text):
+        return None
+    found = NUMBER.findall(text)
+    rest = NUMBER.sub("", text)
+    if (
+        len(found) != 1
+        or any(c.isnumeric() for c in rest)
+        or re.search(r"[±^/–]|million|minus", rest)
+    ):
+        raise ValueError(
+            f"{text!r} must print one plain number, such as 2.31, 4e-16, 1,024 or 12%"
+        )
+    return found[0]
 
 
 def printed_agrees(text: str, value: float) -> bool:
-    """Whether ``value`` rounds to the first number printed in ``text``; 12% stands for 0.12."""
-    match = NUMBER.search(text)
-    number = match.group().replace(",", "").replace("−", "-")
+    """Whether ``value`` rounds to the number printed in ``text``; 12% stands for 0.12."""
+    number = printed_number(text).replace(",", "").replace("−", "-")
     digits, _, exponent = number.lower().partition("e")
     decimals = len(digits.partition(".")[2])
     unit = 10.0 ** (int(exponent or 0) - decimals)
-    if text[match.end() :].lstrip().startswith("%"):
+    if "%" in text:
         value *= 100
+    if float(number) == 0 and decimals == 0:
+        return value == 0  # "0" says nothing at all was found
     return abs(float(number) - value) <= 0.5 * unit * (1 + 1e-9)
 
 
@@ -260,14 +282,18 @@ class ClaimRole(SphinxRole):
         return [_link(checks[0].label, text, self.env.docname)], []
 
     def _compare(self, text: str, key: str, checks: list[Check]) -> None:
-        if not NUMBER.search(text):
+        try:
+            if printed_number(text) is None:
+                return
+        except ValueError as error:
+            self._warn(str(error))
             return
         if len(checks) > 1:
             self._warn(
                 f"{key!r} has parts: say which, one of {', '.join(c.key for c in checks)}"
             )
             return
-        value = getattr(checks[0], self.quantity)
+        value = getattr(checks[0].record, self.quantity)
         if isinstance(value, bool) or not isinstance(value, int | float):
             self._warn(f"{key!r}: {self.quantity} is no number: {value!r}")
         elif not printed_agrees(text, value):
@@ -382,7 +408,9 @@ class LedgerDirective(SphinxDirective):
         measured = nodes.entry()
         for check in self.env.dlkb_evidence.of(claim.id):
             line = nodes.paragraph(
-                "", "", _link(check.label, check.part or "check", self.env.docname)
+                "",
+                "",
+                _link(check.label, check.record.part or "check", self.env.docname),
             )
             line += nodes.Text(": ")
             line += _facts(check)
@@ -453,7 +481,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", _add_footer)
     app.connect("html-page-context", _drop_thebe, priority=900)
     return {
-        "version": __version__,
+        "version": dlkb.__version__,
         "parallel_read_safe": False,
         "parallel_write_safe": True,
     }

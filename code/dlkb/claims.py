@@ -19,9 +19,12 @@ __all__ = [
     "VERDICTS",
     "CheckFailed",
     "Claim",
+    "Record",
     "check",
     "check_opinion",
+    "describe_bound",
     "load_claims",
+    "show",
 ]
 
 MIME = "application/vnd.dlkb.claim+json"
@@ -55,9 +58,13 @@ def load_claims(folder: str | Path | None = None) -> dict[str, Claim]:
     Args:
         folder: where the ``<chapter>.yml`` files lie; None for those that belong to this package.
     Returns: claims by full id, ``chapter/name``.
-    Raises: ValueError: naming file, entry and field, if a file is malformed.
+    Raises: ValueError: if there is no such file; naming file, entry and field, if one is malformed.
     """
     folder = Path(folder) if folder is not None else _claims_folder()
+    if not any(folder.glob("*.yml")):
+        raise ValueError(
+            f"claims are read from a folder with *.yml files: got {folder}"
+        )
     claims: dict[str, Claim] = {}
     for path in sorted(folder.glob("*.yml")):
         for entry in _read_entries(path):
@@ -126,16 +133,16 @@ def _parse_entry(path: Path, entry: Any) -> Claim:
 
 
 class CheckFailed(AssertionError):
-    """A measurement is out of its bound, or its rival is within."""
+    """A measurement is out of its bound (``reason`` "measured"), or its rival is within ("rival")."""
 
-    def __init__(self, message: str, id: str, part: str | None):
+    def __init__(self, message: str, key: str, reason: str):
         super().__init__(message)
-        self.id, self.part = id, part
+        self.key, self.reason = key, reason
 
 
 @dataclass(frozen=True)
-class _Record:
-    """What a check leaves in the notebook. JSON types only."""
+class Record:
+    """What a check leaves in the notebook. JSON types only; NaN and infinity are text."""
 
     id: str
     part: str | None
@@ -146,6 +153,30 @@ class _Record:
     interval: dict | None = None
     cite: str | None = None
 
+    @property
+    def key(self) -> str:
+        """``chapter/claim`` or ``chapter/claim#part``: how prose and mutations name the check."""
+        return f"{self.id}#{self.part}" if self.part else self.id
+
+    def facts(self) -> list[tuple[str, str]]:
+        """What was found and how it was judged, as pairs of name and value; the first is the measurement."""
+        of = self.bound.get("of", "measured" if self.interval is None else "mean")
+        found = [(of, show(self.measured))]
+        if self.interval:
+            low, high, n = (
+                show(self.interval["low"]),
+                show(self.interval["high"]),
+                self.interval["n"],
+            )
+            found.append((self.interval["kind"], f"{low} to {high} (n = {n})"))
+        if self.bound:
+            found.append(("bound", describe_bound(self.bound)))
+        if self.rival is not None:
+            found.append(("rival", f"{show(self.rival)} (fails)"))
+        if self.cite:
+            found.append(("see", self.cite))
+        return found
+
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         return {
             MIME: asdict(self),
@@ -153,39 +184,19 @@ class _Record:
             "text/plain": self._text(),
         }
 
-    def _facts(self) -> list[tuple[str, str]]:
-        facts = [("measured", _show(self.measured))]
-        if self.interval:
-            facts.append(
-                (
-                    f"{self.interval['kind']}, n = {self.interval['n']}",
-                    _span(self.interval),
-                )
-            )
-        if self.bound:
-            facts.append(("bound", describe_bound(self.bound)))
-        if self.rival is not None:
-            facts.append(("rival", f"{_show(self.rival)} (would fail)"))
-        if self.cite:
-            facts.append(("see", self.cite))
-        return facts
-
-    def _name(self) -> str:
-        return f"{self.id} ({self.part})" if self.part else self.id
-
     def _text(self) -> str:
-        return f"✓ {self._name()}: " + "; ".join(
-            f"{key} {value}" for key, value in self._facts()
+        return f"✓ {self.key}: " + "; ".join(
+            f"{name} {value}" for name, value in self.facts()
         )
 
     def _html(self) -> str:
         facts = " · ".join(
-            f"{html.escape(key)} <b>{html.escape(value)}</b>"
-            for key, value in self._facts()
+            f"{html.escape(name)} <b>{html.escape(value)}</b>"
+            for name, value in self.facts()
         )
         return (
             '<div style="border-left:4px solid #009E73;padding-left:.7em">'
-            f"✓ <code>{html.escape(self._name())}</code> {facts}</div>"
+            f"✓ <code>{html.escape(self.key)}</code> {facts}</div>"
         )
 
 
@@ -207,13 +218,14 @@ def check(
     """Prove a claim, or raise.
 
     Give what was found as ``measured`` (a number, an array, a string or a list of strings) or as ``samples``
-    (one number a seed; the mean and its Student t interval are reported, and the whole interval must keep
+    (one number per seed; the mean and its Student t interval are reported, and the whole interval must keep
     the bound). Give the bound as ``expected`` (with ``atol`` and ``rtol``), or as ``above`` and/or ``below``
     (to be passed by at least ``margin``).
 
     Conventions: an array is compared by its largest absolute difference from ``expected``; the tolerance is
     ``atol + rtol * max|expected|``, and the bound is inclusive. ``above`` and ``below`` are strict when
-    ``margin`` is 0. NaN passes no bound. With ``samples``, ``rival`` may be samples too.
+    ``margin`` is 0. NaN passes no bound. With ``samples``, ``rival`` may be samples too: then their mean
+    alone must break the bound, so that a rival does not fail for being noisy.
 
     Args:
         id: full id of a claim in ``data/claims``.
@@ -225,7 +237,7 @@ def check(
         TypeError, ValueError: if the arguments make no check.
     Example:
         >>> check("normalization/bn-parameters", measured=6, expected=6, rival=12)
-        ✓ normalization/bn-parameters: measured 6; bound equal to 6; rival 12 (would fail)
+        ✓ normalization/bn-parameters: measured 6; bound equal to 6; rival 12 (fails)
     """
     claim = _find(id)
     if claim.verdict == "opinion":
@@ -239,31 +251,30 @@ def check(
     bound = _make_bound(id, expected, atol, rtol, above, below, margin)
 
     interval = None
-    if samples is not None:
+    if samples is None:
+        found, passed = _compare(id, measured, expected, bound)
+        against, rival_passes = _compare(id, rival, expected, bound, is_rival=True)
+    else:
         if "of" in bound or _is_text(expected):
             raise TypeError(
                 f"{id}: samples= are bounded by one number: got expected={expected!r}"
             )
         interval = _student_interval(id, samples, confidence)
-        found, passed = interval["mean"], _interval_passes(interval, bound)
-        if _is_listlike(rival):
-            rival_interval = _student_interval(id, rival, confidence)
-            against, rival_passes = (
-                rival_interval["mean"],
-                _interval_passes(rival_interval, bound),
-            )
-        else:
-            against, rival_passes = _compare(id, rival, expected, bound)
-    else:
-        found, passed = _compare(id, measured, expected, bound)
-        against, rival_passes = _compare(id, rival, expected, bound)
-
-    record = _Record(id, part, found, bound, against, passed, interval)
-    if not passed or rival_passes:
-        reason = (
-            "the measurement breaks its bound" if not passed else "its rival would pass"
+        found, passed = (
+            interval.pop("mean"),
+            _within(interval["low"], interval["high"], bound),
         )
-        raise CheckFailed(_failure(record, reason), id, part)
+        if _is_listlike(rival):
+            rival = _array(id, rival).mean()
+        against, rival_passes = _compare(id, rival, expected, bound, is_rival=True)
+
+    record = Record(id, part, found, bound, against, passed, interval)
+    if not passed:
+        raise CheckFailed(
+            _failure(record, "the measurement breaks its bound"), record.key, "measured"
+        )
+    if rival_passes:
+        raise CheckFailed(_failure(record, "its rival would pass"), record.key, "rival")
     _display(record)
 
 
@@ -282,7 +293,10 @@ def check_opinion(
         raise ValueError(f"{id} has the verdict {claim.verdict!r}: prove it with check")
     if not isinstance(cite, str) or not cite.strip():
         raise ValueError(f"{id}: cite= must be a key of references.bib: got {cite!r}")
-    _display(_Record(id, part, _plain(id, measured), {}, None, True, cite=cite))
+    seen = _plain(id, measured)
+    if not _is_text(seen) and not _finite(_array(id, measured)):
+        raise ValueError(f"{id}: measured must be finite: got {measured!r}")
+    _display(Record(id, part, seen, {}, None, True, cite=cite))
 
 
 # ---------------------------------------------------------------------------- bounds and comparisons
@@ -292,16 +306,15 @@ def describe_bound(bound: Mapping) -> str:
     """A bound in words, as the book prints it."""
     if not bound:
         return "none: an opinion"
-    of = f"{bound['of']} " if "of" in bound else ""
     if bound["rule"] == "equal":
         if "of" in bound:
-            return f"{of}at most {_show(bound['tolerance'])}"
+            return f"at most {show(bound['tolerance'])}"
         if bound["tolerance"]:
-            return f"within {_show(bound['tolerance'])} of {_show(bound['expected'])}"
-        return f"equal to {_show(bound['expected'])}"
-    margin = f" by {_show(bound['margin'])} or more" if bound["margin"] else ""
+            return f"within {show(bound['tolerance'])} of {show(bound['expected'])}"
+        return f"equal to {show(bound['expected'])}"
+    margin = f" by {show(bound['margin'])} or more" if bound["margin"] else ""
     sides = [
-        f"{side} {_show(bound[side])}" for side in ("above", "below") if side in bound
+        f"{side} {show(bound[side])}" for side in ("above", "below") if side in bound
     ]
     return " and ".join(sides) + margin
 
@@ -351,44 +364,49 @@ def _make_bound(id, expected, atol, rtol, above, below, margin) -> dict:
     return {"rule": "equal", "expected": values.item(), "tolerance": tolerance}
 
 
-def _compare(id: str, value: Any, expected: Any, bound: dict) -> tuple[Any, bool]:
+def _compare(
+    id: str, value: Any, expected: Any, bound: dict, is_rival: bool = False
+) -> tuple[Any, bool]:
     """(what to report of ``value``, whether it keeps ``bound``)."""
     if bound["rule"] == "equal" and _is_text(expected):
         value = _plain(id, value)
         return value, value == bound["expected"]
     found = _array(id, value)
+    if bound["rule"] == "side" or "of" not in bound:
+        if found.ndim:
+            raise TypeError(
+                f"{id}: this bound is for one number, or samples=: got shape {found.shape}"
+            )
+        return _json(found.item()), _within(found.item(), found.item(), bound)
+    target = _array(id, expected)
+    if found.shape != target.shape:
+        if is_rival:
+            raise ValueError(
+                f"{id}: a rival of another shape proves nothing: got {found.shape}, "
+                f"expected has {target.shape}"
+            )
+        return f"shape {found.shape} instead of {target.shape}", False
+    difference = float(abs(found - target).max())
+    return _json(difference), difference <= bound["tolerance"]
+
+
+def _within(low: float, high: float, bound: dict) -> bool:
+    """Whether all from ``low`` to ``high`` keeps a bound for one number."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return False
     if bound["rule"] == "equal":
-        target = _array(id, expected)
-        if found.shape != target.shape:
-            return f"shape {tuple(found.shape)} instead of {tuple(target.shape)}", False
-        difference = float(abs(found - target).max())
-        report = difference if target.ndim else found.item()
-        return _json(report), difference <= bound["tolerance"]
-    if found.ndim:
-        raise TypeError(
-            f"{id}: above= and below= bound one number, or samples=: got shape {tuple(found.shape)}"
-        )
-    return _json(found.item()), _keeps_sides(found.item(), found.item(), bound)
-
-
-def _keeps_sides(low: float, high: float, bound: dict) -> bool:
-    margin = bound["margin"]
-    passed = math.isfinite(low) and math.isfinite(high)
+        expected, tolerance = bound["expected"], bound["tolerance"]
+        slack = (
+            4 * 2.0**-52 * abs(expected) if tolerance else 0
+        )  # 1.1 is within 0.1 of 1
+        return max(abs(low - expected), abs(high - expected)) <= tolerance + slack
+    gaps = []
     if "above" in bound:
-        gap = low - bound["above"]
-        passed = passed and (gap >= margin if margin else gap > 0)
+        gaps.append(low - bound["above"])
     if "below" in bound:
-        gap = bound["below"] - high
-        passed = passed and (gap >= margin if margin else gap > 0)
-    return passed
-
-
-def _interval_passes(interval: dict, bound: dict) -> bool:
-    low, high = interval["low"], interval["high"]
-    if bound["rule"] == "equal":
-        reach = max(abs(low - bound["expected"]), abs(high - bound["expected"]))
-        return reach <= bound["tolerance"]
-    return _keeps_sides(low, high, bound)
+        gaps.append(bound["below"] - high)
+    margin = bound["margin"]
+    return min(gaps) >= margin * (1 - 4 * 2.0**-52) if margin else min(gaps) > 0
 
 
 def _student_interval(id: str, samples: Any, confidence: float) -> dict:
@@ -397,14 +415,16 @@ def _student_interval(id: str, samples: Any, confidence: float) -> dict:
     values = _array(id, samples)
     if values.ndim != 1 or values.size < 3 or not _finite(values):
         raise ValueError(
-            f"{id}: samples must be a row of at least 3 finite numbers, one a seed: got {samples!r}"
+            f"{id}: samples must be a row of at least 3 finite numbers, one per seed: got {samples!r}"
+        )
+    if values.min() == values.max():
+        raise ValueError(
+            f"{id}: samples are all {values[0]:g}: does the seed reach the experiment?"
         )
     from scipy.special import stdtrit  # a fifth of the import time of scipy.stats
 
-    mean, error = (
-        float(values.mean()),
-        float(values.std(ddof=1)) / math.sqrt(values.size),
-    )
+    mean = float(values.mean())
+    error = float(values.std(ddof=1)) / math.sqrt(values.size)
     reach = error * float(stdtrit(values.size - 1, (1 + confidence) / 2))
     kind = f"{100 * confidence:g}% t interval"
     return {
@@ -429,19 +449,34 @@ def _find(id: str) -> Claim:
 
 
 def _array(id: str, value: Any):
-    """``value`` as a float64 or integer NumPy array; booleans and text are refused."""
+    """``value`` as a float64 or int64 NumPy array; booleans, text and integers beyond 2**53 are refused."""
     import numpy as np
 
-    if hasattr(value, "detach"):  # a torch tensor, without importing torch
-        value = value.detach().cpu()
-        value = value.double() if value.is_floating_point() else value
-    array = np.asarray(value)
-    if array.dtype == bool:
+    def plain(
+        value: Any,
+    ) -> Any:  # torch tensors, also inside lists, without importing torch
+        if hasattr(value, "detach"):
+            value = value.detach().cpu()
+            return (value.double() if value.is_floating_point() else value).numpy()
+        return [plain(v) for v in value] if isinstance(value, list | tuple) else value
+
+    try:
+        array = np.asarray(plain(value))
+    except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
+        raise TypeError(f"{id}: numbers are needed here: got {value!r}") from error
+    nested = isinstance(value, list | tuple) and any(isinstance(v, bool) for v in value)
+    if array.dtype == bool or nested:
         raise TypeError(
             f"{id}: give the compared values, not the result of a comparison: {value!r}"
         )
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{id}: numbers are needed here: got {value!r}")
+    if (
+        array.dtype.kind != "f"
+        and array.size
+        and max(abs(int(array.min())), int(array.max())) > 2**53
+    ):
+        raise ValueError(f"{id}: integers are compared up to 2**53: got {value!r}")
     return (
         array.astype(np.float64) if array.dtype.kind == "f" else array.astype(np.int64)
     )
@@ -480,29 +515,36 @@ def _plain(id: str, value: Any) -> Any:
     return _array(id, value).tolist()
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
+    """A number, text or list as the book prints it."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):
-        return "[" + ", ".join(_show(v) for v in value) + "]"
+        return "[" + ", ".join(show(v) for v in value) + "]"
     return str(value)
 
 
-def _span(interval: dict) -> str:
-    return f"{_show(interval['low'])} to {_show(interval['high'])}"
-
-
-def _failure(record: _Record, reason: str) -> str:
-    facts = [f"measured {_show(record.measured)}"]
+def _failure(record: Record, reason: str) -> str:
+    facts = [f"measured {_exactly(record.measured)}"]
     if record.interval:
+        low, high = _exactly(record.interval["low"]), _exactly(record.interval["high"])
         facts.append(
-            f"{record.interval['kind']} over {record.interval['n']} samples {_span(record.interval)}"
+            f"{record.interval['kind']} over {record.interval['n']} samples {low} to {high}"
         )
-    facts += [f"bound {describe_bound(record.bound)}", f"rival {_show(record.rival)}"]
-    return f"{record._name()}: {reason}: " + "; ".join(facts)
+    of = f"{record.bound['of']} " if "of" in record.bound else ""
+    facts += [
+        f"bound {of}{describe_bound(record.bound)}",
+        f"rival {_exactly(record.rival)}",
+    ]
+    return f"{record.key}: {reason}: " + "; ".join(facts)
 
 
-def _display(record: _Record) -> None:
+def _exactly(value: Any) -> str:
+    """Digits enough to see why a value near its bound failed."""
+    return f"{value:.10g}" if isinstance(value, float) else show(value)
+
+
+def _display(record: Record) -> None:
     """Show the record as a cell's output; outside a notebook, print it."""
     import sys
 

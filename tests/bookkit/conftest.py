@@ -2,13 +2,17 @@
 
 import json
 import shutil
+from importlib import metadata
 
 import pytest
 
 from bookkit.book import Book
 
-LOCK = "torch==2.15.0 \\\n    --hash=sha256:0\nnumpy==2.4.6 \\\nruff==0.17.6\n"
-PROJECT = '[project]\nname = "dlkb"\ndependencies = ["numpy>=1", "torch>=2"]\n'
+VERSIONS = {name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch")}
+PINS = "".join(f"{n}=={v} \\\n    --hash=sha256:0\n" for n, v in VERSIONS.items())
+LOCK = PINS + "ruff==0.17.6\n"
+DEPENDENCIES = '["numpy>=1", "scikit_learn>=1", "torch>=2"]'
+PROJECT = f'[project]\nname = "dlkb"\ndependencies = {DEPENDENCIES}\n'
 PACKAGE = {
     "__init__.py": "",
     "claims.py": "",
@@ -76,3 +80,9 @@ def small_book(tmp_path):
     object.__setattr__(book, "add", add)
     yield book
     shutil.rmtree(tmp_path / "chapters")
+
+
+@pytest.fixture
+def code_cell():
+    """Makes a code cell; keywords are its metadata."""
+    return cell

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -113,6 +114,63 @@ def test_a_failing_cell_is_named_and_the_others_are_kept(small_book):
     assert bad.read_bytes() == before
 
 
+def test_the_books_own_package_is_run_whatever_is_installed(small_book):
+    """Its code is what the fingerprint speaks of."""
+    path = small_book.add("a", "from dlkb.losses import box_iou\nprint(box_iou())")
+    finish(run(small_book))
+    assert outputs(path) == ["iou\n"]
+
+
+def test_a_notebook_that_stops_early_is_not_stored(small_book):
+    path = small_book.add("a", "print(1)", "import sys\nsys.exit(0)", "print('never')")
+    before = path.read_bytes()
+    _, err = finish(run(small_book), status=1)
+    assert "losses/a.ipynb" in err
+    assert path.read_bytes() == before
+
+
+def test_a_dying_kernel_hides_no_other_failure(small_book):
+    small_book.add("dies", "import os\nos._exit(1)")
+    small_book.add("fails", "1 / 0")
+    good = small_book.add("good", "print('fine')")
+    _, err = finish(run(small_book), status=1)
+    for said in (
+        "losses/dies.ipynb: ",
+        "losses/fails.ipynb, cell [1]",
+        "ZeroDivisionError",
+    ):
+        assert said in err
+    assert outputs(good) == ["fine\n"]
+
+
+def test_other_versions_than_the_pinned_ones_are_refused(small_book):
+    small_book.add("a", "1")
+    lock = small_book.root / "requirements" / "test.lock"
+    lock.write_text(re.sub(r"torch==\S+", "torch==99.0", lock.read_text()))
+    _, err = finish(run(small_book), status=2)
+    assert re.search(
+        r"pinned versions: got torch \S+ instead of 99.0; run `make execute`", err
+    )
+
+
+@pytest.mark.parametrize("moment", ["os.fsync", "pathlib.Path.replace"])
+def test_stopped_while_writing_the_old_notebook_is_whole(small_book, moment):
+    """Dies in the middle of the write, and between write and rename; a plain write would fail this test,
+    since it never gets to either."""
+    path = small_book.add("a", "1")
+    before = path.read_bytes()
+    program = (
+        "import os, pathlib, sys\n"
+        f"{moment} = lambda *_: os._exit(9)\n"
+        "from bookkit.book import write_notebook\n"
+        "write_notebook(pathlib.Path(sys.argv[1]), {'cells': ['x'] * 100000})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)])
+    assert done.returncode == 9
+    assert path.read_bytes() == before
+    assert small_book.notebooks() == [path]  # what was left beside is no notebook
+
+
 def test_longest_first_and_names_choose(small_book):
     for name, seconds in (("short", 1.0), ("long", 9.0), ("new", None)):
         path = small_book.add(name, "print(1)")
@@ -144,7 +202,7 @@ def test_killed_at_twenty_random_moments_nothing_is_lost_or_halved(small_book):
             name, f"print('{name}')", "import time; time.sleep(0.1)", "print('end')"
         )
     draw = random.Random(0)
-    complete, kills, finished_in_between = set(), 0, 0
+    complete, kills = set(), 0
     while kills < 20:
         process = run(small_book, start_new_session=True)
         deadline = time.monotonic() + draw.uniform(0.2, 2.2)
@@ -163,7 +221,6 @@ def test_killed_at_twenty_random_moments_nothing_is_lost_or_halved(small_book):
         assert complete <= now, "a finished notebook was lost"
         complete = now
         if len(complete) == len(names):  # all done: begin again
-            finished_in_between += 1
             complete = set()
             for name in names:
                 small_book.add(

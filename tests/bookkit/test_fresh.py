@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bookkit import fresh
 from bookkit.book import read_notebook, write_notebook
 from bookkit.fresh import Fingerprints, runtime_pins, stale_notebooks
 
@@ -19,7 +20,7 @@ def book(small_book):
 
 
 def prints(book):
-    """Fingerprint of each notebook, in a process of its own: grimp keeps what it has read."""
+    """Fingerprint of each notebook, with the package read anew."""
     fingerprints = Fingerprints(book)
     return {
         path.stem: fingerprints.of(path, read_notebook(path))
@@ -82,6 +83,7 @@ def test_late_imports_inside_functions_are_seen(book):
         "import dlkb.losses",
         "from dlkb import losses",
         "%matplotlib inline\nfrom dlkb.losses import box_iou",
+        "if True:\n    %time 1\n    from dlkb.losses import box_iou",
     ],
 )
 def test_each_way_to_import_is_seen(book, statement):
@@ -100,7 +102,7 @@ def test_the_public_list_matters_only_where_it_gives_another_function(book):
         )
         == set()
     )
-    move = lambda: edit(listing, "dlkb.losses.boxes", "dlkb.losses.late")  # noqa: E731
+    move = lambda: edit(listing, "dlkb.losses.boxes", "dlkb.losses.late")
     assert changed_by(book, move) == {"boxes"}
 
 
@@ -135,6 +137,13 @@ def test_claims_matter_to_nothing_and_recorded_runs_to_their_chapter(book):
         "classes",
         "none",
     }
+    (book.recorded / "losses" / "deep").mkdir()
+    table = book.recorded / "losses" / "deep" / "curve.csv"
+    assert changed_by(book, lambda: table.write_text("1,2")) == {
+        "boxes",
+        "classes",
+        "none",
+    }
     (book.recorded / "other").mkdir()
     assert (
         changed_by(book, lambda: (book.recorded / "other" / "a.json").write_text("{}"))
@@ -144,13 +153,22 @@ def test_claims_matter_to_nothing_and_recorded_runs_to_their_chapter(book):
 
 def test_pins_of_the_runtime_matter_and_those_of_tools_do_not(book):
     lock = book.root / "requirements" / "test.lock"
-    assert runtime_pins(book) == ["numpy==2.4.6", "torch==2.15.0"]
+    pins = runtime_pins(
+        book
+    )  # under the names of PEP 503: pyproject.toml says scikit_learn
+    assert [pin.split("==")[0] for pin in pins] == ["numpy", "scikit-learn", "torch"]
+    torch = pins[-1]
     assert changed_by(book, lambda: edit(lock, "ruff==0.17.6", "ruff==0.18.0")) == set()
-    assert changed_by(book, lambda: edit(lock, "torch==2.15.0", "torch==2.16.0")) == {
+    assert changed_by(book, lambda: edit(lock, torch, "torch==99.0")) == {
         "boxes",
         "classes",
         "none",
     }
+
+
+def test_the_pinned_processor_matters(book, monkeypatch):
+    change = lambda: monkeypatch.setitem(fresh.PINNED, "OMP_NUM_THREADS", "2")
+    assert changed_by(book, change) == {"boxes", "classes", "none"}
 
 
 def test_a_moved_boundary_between_cells_matters(book):
@@ -162,10 +180,27 @@ def test_a_moved_boundary_between_cells_matters(book):
 
 def test_a_cell_that_is_not_python_is_named(book):
     book.add("broken", "x = 1b")
+    with pytest.raises(ValueError, match=r"losses/broken\.ipynb, cell \[1\]: invalid"):
+        prints(book)
+
+
+def test_an_import_of_what_is_not_there_is_named(book):
+    book.add("broken", "1", "from dlkb.typo import x")
     with pytest.raises(
-        ValueError, match=r"losses/broken.ipynb: a cell is not Python: 'x = 1b'"
+        ValueError, match=r"broken\.ipynb, cell \[2\]: there is no module dlkb\.typo"
     ):
         prints(book)
+
+
+def test_the_last_binding_in_a_public_list_counts(book):
+    listing = book.package / "losses/__init__.py"
+    listing.write_text(
+        listing.read_text() + "from dlkb.losses.late import f as box_iou\n"
+    )
+    edit_late = lambda: edit(
+        book.package / "losses/late.py", "return shared", "return 1"
+    )
+    assert changed_by(book, edit_late) == {"boxes"}
 
 
 def test_stale_says_why(book):

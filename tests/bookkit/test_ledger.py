@@ -3,21 +3,12 @@
 import pytest
 
 from bookkit.ledger import Check, check_label, claim_label, problems
-from dlkb.claims import Claim
+from dlkb.claims import Claim, Record
 
 
 def check(id="a/x", part=None, notebook="n1", passed=True):
-    return Check(
-        id,
-        part,
-        1.0,
-        {"rule": "side", "above": 0, "margin": 0},
-        0,
-        passed,
-        None,
-        None,
-        notebook,
-    )
+    bound = {"rule": "side", "above": 0, "margin": 0}
+    return Check(Record(id, part, 1.0, bound, 0, passed), notebook)
 
 
 CLAIMS = {"a/x": Claim("a/x", "X.", "holds", ())}
@@ -34,6 +25,10 @@ CLAIMS = {"a/x": Claim("a/x", "X.", "holds", ())}
         ),
         ([check(), check()], "check a/x stands 2 times"),
         ([check(part="p"), check(part="p")], "check a/x#p stands 2 times"),
+        (
+            [check(part="p 1"), check(part="p-1")],
+            "the address check-a-x-p-1 stands for 2 checks",
+        ),
         ([check(passed=False)], "check a/x is stored as not passed"),
     ],
 )
@@ -47,8 +42,8 @@ def test_what_is_in_step_is_not():
 
 def test_labels_are_stable_and_fit_for_an_address():
     assert claim_label("losses/initial-ce") == "claim-losses-initial-ce"
-    assert check_label("losses/initial-ce", None) == "check-losses-initial-ce"
+    assert check_label(check("losses/initial-ce").record) == "check-losses-initial-ce"
     assert (
-        check_label("losses/initial-ce", "Part, two")
+        check_label(check("losses/initial-ce", "Part, two").record)
         == "check-losses-initial-ce-part-two"
     )

@@ -6,7 +6,7 @@ import pytest
 
 from bookkit.book import Book
 from bookkit.ledger import collect_checks
-from bookkit.mutation import Mutation, is_caught
+from bookkit.mutation import NOTEBOOK, Mutation, is_caught
 
 BOOK = Book()
 
@@ -31,7 +31,7 @@ def test_the_check_raises_under_its_mutation(mutation):
 
 
 def test_each_check_has_a_mutation():
-    bounded = {check.key for check in collect_checks(BOOK) if check.bound}
+    bounded = {check.key for check in collect_checks(BOOK) if check.record.bound}
     without = bounded - {mutation.check for mutation in MUTATIONS}
     assert not without, f"checks without a mutation: {sorted(without)}"
 
@@ -65,3 +65,13 @@ def test_the_package_is_restored_after_a_mutation():
     import dlkb.normalization as after
 
     assert before is after
+
+
+def test_a_mutation_that_only_spoils_the_rival_is_not_caught():
+    spoiled = Mutation(
+        "normalization/bn-axes#loop",
+        NOTEBOOK,
+        "per_sample = x.mean(dim=(1, 2, 3))",
+        "per_sample = layer.running_mean",
+    )
+    assert not is_caught(BOOK, spoiled)

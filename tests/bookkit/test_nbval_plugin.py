@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from bookkit.book import Book, code_cells, read_notebook, source_of, write_notebook
-from bookkit.execute import PINNED, kernel_environment
+from bookkit.kernel import kernel_environment
 from bookkit.nbval_plugin import compare_records
+from dlkb.claims import MIME, Record
 
 RECORD = {
     "id": "normalization/bn-axes",
@@ -21,6 +22,7 @@ RECORD = {
     "interval": None,
     "cite": None,
 }
+TIGHT = {**RECORD, "bound": {**RECORD["bound"], "tolerance": 1e-4}}
 SIDE = {
     **RECORD,
     "measured": 0.9,
@@ -33,7 +35,7 @@ SIDE = {
     [
         (RECORD, {}),
         (RECORD, {"measured": 2.34}),  # within the tolerance of 0.05
-        (RECORD, {"rival": 3.5}),  # what the rival gives may move freely
+        (RECORD, {"rival": 3.42}),  # within 1 percent
         (SIDE, {"measured": 0.908}),  # within 1 percent
         (
             RECORD,
@@ -51,6 +53,17 @@ def test_what_may_move(stored, changes):
         (RECORD, {"measured": 2.36}, "measured"),
         (SIDE, {"measured": 0.95}, "measured"),
         (SIDE, {"measured": "nan"}, "measured"),
+        (RECORD, {"rival": 3.5}, "rival"),
+        (
+            TIGHT,
+            {"measured": 2.3029},
+            "measured",
+        ),  # 1 percent is for bounds without a tolerance
+        (
+            RECORD,
+            {"interval": {"kind": "95% t interval", "n": 8, "low": 0, "high": 1}},
+            "interval",
+        ),
         (RECORD, {"id": "normalization/other"}, "id"),
         (RECORD, {"part": "gradient"}, "part"),
         (RECORD, {"passed": False}, "passed"),
@@ -111,7 +124,7 @@ def executed(tmp_path_factory):
         "nbformat_minor": 5,
     }
     path.write_text(json.dumps(book))
-    with kernel_environment(PINNED):
+    with kernel_environment(Book()):
         papermill.execute_notebook(
             path, path, progress_bar=False, shutdown_kernel="immediate"
         )
@@ -137,7 +150,7 @@ def nbval(folder, notebook):
         "--color=no",
         str(path),
     ]
-    with kernel_environment(PINNED):
+    with kernel_environment(Book()):
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
@@ -148,16 +161,26 @@ def edited(notebook, edit):
     return notebook
 
 
-MIME = "application/vnd.dlkb.claim+json"
+def _stored(cells, **changes):
+    """Change the stored record, and what the page shows of it."""
+    data = cells[1]["outputs"][0]["data"]
+    data.update(Record(**{**data[MIME], **changes})._repr_mimebundle_())
 
 
 def _moved_a_little(cells):
-    cells[1]["outputs"][0]["data"][MIME]["measured"] = 1.05
-    cells[1]["outputs"][0]["data"]["text/plain"] = "other words"
+    _stored(cells, measured=1.05)
+
+
+def _other_words(cells):
+    cells[1]["outputs"][0]["data"]["text/html"] = "measured 42"
 
 
 def _moved_too_far(cells):
-    cells[1]["outputs"][0]["data"][MIME]["measured"] = 1.2
+    _stored(cells, measured=1.2)
+
+
+def _rival_moved(cells):
+    _stored(cells, rival=2.5)
 
 
 def _other_text_beside(cells):
@@ -191,6 +214,8 @@ def test_a_measured_number_may_move_within_the_tolerance(executed, tmp_path):
     ("edit", "said"),
     [
         (_moved_too_far, "measured is stored as 1.2, and was 1.0"),
+        (_rival_moved, "rival is stored as 2.5, and was 2"),
+        (_other_words, "its text/html is stored as 'measured 42'"),
         (_other_text_beside, "mismatch 'stdout'"),
         (_other_text, "mismatch 'stdout'"),
         (_check_removed, "0 checks are stored, 1 were made"),

@@ -34,8 +34,8 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-definition#gradient",
         BATCH,
-        "mean, var = batch_statistics(input)\n        count",
-        "mean, var = batch_statistics(input.detach())\n        count",
+        "mean, var = batch_statistics(input)\n    else",
+        "mean, var = batch_statistics(input.detach())\n    else",
     ),
     Mutation(
         "normalization/bn-definition#state",
@@ -46,14 +46,38 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-definition#written-out gradient",
         BATCH,
-        "return ((centred - along) / deviation)",
-        "return (centred / deviation)",
+        "return ((centred - along) / scale)",
+        "return (centred / scale)",
     ),
     Mutation(
         "normalization/bn-definition#small channel",
         BATCH,
         "centred / torch.sqrt(_spread(var, input) + eps)",
         "centred / torch.sqrt(_spread(var, input))",
+    ),
+    Mutation(
+        "normalization/bn-definition#evaluation",
+        BATCH,
+        "training=self.training or self.running_mean is None",
+        "training=True",
+    ),
+    Mutation(
+        "normalization/bn-definition#state",
+        BATCH,
+        "self.num_batches_tracked += 1",
+        "self.num_batches_tracked += 0",
+    ),
+    Mutation(
+        "normalization/bn-definition#written-out gradient",
+        BATCH,
+        "grad.sum(dim=dims)\n    if weight",
+        "2 * grad.sum(dim=dims)\n    if weight",
+    ),
+    Mutation(
+        "normalization/bn-axes#package",
+        BATCH,
+        "square().mean(dim=dims)",
+        "square().mean(dim=[0])[:, 0, 0]",
     ),
     # parameters and buffers
     Mutation(
@@ -76,9 +100,9 @@ MUTATIONS = [
     ),
     Mutation(
         "normalization/bn-parameters#ours",
-        BATCH,
-        "tracked = track_running_stats",
-        'tracked = self.register_buffer("num_batches_tracked", None) is None',
+        NOTEBOOK,
+        "ours = [name for name, _ in BatchNorm2d(C).named_parameters()]",
+        "ours = [name for name in BatchNorm2d(C).state_dict() if 'num' not in name]",
     ),
     # running update
     Mutation(
@@ -109,9 +133,10 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-update-order#ours",
         BATCH,
-        "    elif running_mean is None or",
+        "mean, var = batch_statistics(input)\n    else",
+        "mean, var = batch_statistics(input)\n"
         "        if running_mean is not None:\n"
-        "            mean, var = running_mean, running_var\n    elif running_mean is None or",
+        "            mean, var = running_mean, running_var\n    else",
     ),
     # evaluation
     Mutation(
@@ -136,26 +161,26 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-can-undo#evaluation, next batch",
         BATCH,
-        "mean, var = running_mean, running_var",
-        "mean, var = batch_statistics(input)",
+        "if training:\n        mean, var",
+        "if training or True:\n        mean, var",
     ),
     # bias
     Mutation(
         "normalization/bias-before-bn#output",
         NOTEBOOK,
-        "norm.train()\ncheck",
-        "check",
+        "without = norm.train()",
+        "without = norm",
     ),
     Mutation(
         "normalization/bias-before-bn#gradient",
         NOTEBOOK,
-        "torch.nn.Sequential(conv, norm), conv)",
-        "torch.nn.Sequential(conv, norm.eval()), conv)",
+        "for out in (norm(conv(x)), conv(x))]",
+        "for out in (conv(x), conv(x) + 0)]",
     ),
     Mutation(
         "normalization/bias-before-bn#evaluation",
         NOTEBOOK,
-        "norm.eval()\nevaluated_before",
-        "evaluated_before",
+        "before = norm.eval()(conv(x))",
+        "before = norm(conv(x))",
     ),
 ]

@@ -113,7 +113,7 @@ def test_gradcheck():
         draw((2,), 1).requires_grad_(),
         draw((2,), 2),
     )
-    run = lambda x, w, b: batch_norm(x, None, None, w, b, training=True)  # noqa: E731
+    run = lambda x, w, b: batch_norm(x, None, None, w, b, training=True)
     assert torch.autograd.gradcheck(run, (x, weight, bias.requires_grad_()))
     assert torch.autograd.gradgradcheck(run, (x, weight, bias))
 
@@ -173,6 +173,39 @@ def test_state_dict_goes_both_ways():
     again.load_state_dict(theirs.state_dict())
     for name, value in ours.state_dict().items():
         assert torch.equal(again.state_dict()[name], value)
+
+
+def test_resetting_goes_back_to_the_start():
+    ours, theirs = BatchNorm2d(3), torch.nn.BatchNorm2d(3)
+    fresh = state_of(ours)
+    for layer in (ours, theirs):
+        layer(draw((4, 3, 2, 2), dtype=torch.float32))
+        with torch.no_grad():
+            layer.weight.fill_(7)
+    ours.reset_running_stats(), theirs.reset_running_stats()
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], value)
+    ours.reset_parameters()
+    for name, value in fresh.items():
+        assert torch.equal(ours.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("momentum", [0.1, None])
+@pytest.mark.parametrize("change", ["stop tracking", "drop buffers", "start tracking"])
+def test_changes_after_construction_do_what_torchs_do(change, momentum):
+    results = []
+    for kind in (BatchNorm1d, torch.nn.BatchNorm1d):
+        layer = kind(
+            3, momentum=momentum, track_running_stats=change != "start tracking"
+        )
+        if change == "drop buffers":
+            layer.running_mean = layer.running_var = layer.num_batches_tracked = None
+        else:
+            layer.track_running_stats = change == "start tracking"
+        outputs = [layer(draw((5, 3), seed, torch.float32)).detach() for seed in (1, 2)]
+        outputs.append(layer.eval()(draw((5, 3), 3, torch.float32)).detach())
+        results.append((outputs, state_of(layer)))
+    torch.testing.assert_close(*results)
 
 
 def test_bias_alone_can_be_left_out():
@@ -295,6 +328,38 @@ def test_dtype_is_kept_and_halves_use_float32_statistics(dtype):
     torch.testing.assert_close(output, expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_buffers_lose_no_more_than_torchs(dtype):
+    """eps vanishes beside a float16 variance; torch adds it in float32."""
+    x, mean = torch.full((2, 3), 1e-3, dtype=dtype), torch.zeros(3, dtype=dtype)
+    ours = batch_norm(x, mean, torch.zeros(3, dtype=dtype), eps=1e-8)
+    theirs = torch.nn.functional.batch_norm(
+        x, mean, torch.zeros(3, dtype=dtype), eps=1e-8
+    )
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_half_precision_gradients_do_not_overflow():
+    x = draw((64, 1, 32, 32), dtype=torch.float16)
+    grad_output = torch.full_like(x, 100)
+    grad_input, _, grad_bias = batch_norm_backward(grad_output, x)
+    assert grad_bias.item() == 64 * 32 * 32 * 100
+    assert grad_input.abs().max() < 1e-3  # a constant gradient would only shift
+
+
+def test_channels_last_and_not_contiguous_input():
+    nchw = draw((4, 3, 5, 2))
+    close(
+        batch_norm(
+            nchw.contiguous(memory_format=torch.channels_last),
+            None,
+            None,
+            training=True,
+        ),
+        batch_norm(nchw, None, None, training=True),
+    )
+
+
 def test_not_contiguous_input():
     x = draw((4, 5, 3)).transpose(1, 2)
     close(
@@ -343,9 +408,9 @@ def state_of(layer):
         (
             torch.ones(1, 3),
             ValueError,
-            r"at least 2 values a channel.*\(1, 3\); use a larger batch",
+            r"at least 2 values per channel.*\(1, 3\); use a larger batch",
         ),
-        (torch.ones(0, 3), ValueError, r"at least 2 values a channel.*\(0, 3\)"),
+        (torch.ones(0, 3), ValueError, r"at least 2 values per channel.*\(0, 3\)"),
         (
             torch.tensor([[1.0, 2, 3], [1, 2, float("nan")]]),
             ValueError,
@@ -405,7 +470,7 @@ def test_evaluation_needs_running_statistics():
     with pytest.raises(
         ValueError, match="evaluation needs running_mean and running_var"
     ):
-        batch_norm(torch.ones(4, 3), None, torch.ones(3))
+        batch_norm(torch.ones(4, 3), None, None)
 
 
 def test_evaluation_allows_eps_zero():

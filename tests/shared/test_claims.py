@@ -65,10 +65,6 @@ PASSING = [
         },
         None,
     ),
-    (
-        {"measured": torch.ones(2), "expected": torch.ones(2), "rival": torch.ones(3)},
-        None,
-    ),
     ({"measured": "abc", "expected": "abc", "rival": "abd"}, "equal to abc"),
     (
         {"measured": ["a", "b"], "expected": ["a", "b"], "rival": ["b", "a"]},
@@ -86,7 +82,7 @@ PASSING = [
         "above 0.2 and below 0.4",
     ),
     (
-        {"samples": [1.0, 1.1, 0.9, 1.0], "above": 0, "rival": [1.0, -1.1, 0.9, 0.0]},
+        {"samples": [1.0, 1.1, 0.9, 1.0], "above": 0, "rival": [-1.0, -1.1, 0.9, 0.0]},
         "above 0",
     ),
     ({"samples": [1.0, 1.1, 0.9], "above": 0, "rival": -1.0}, "above 0"),
@@ -95,7 +91,7 @@ PASSING = [
             "samples": [1.0, 1.01, 0.99],
             "expected": 1,
             "atol": 0.1,
-            "rival": [1.0, 1.3, 0.7],
+            "rival": [1.2, 1.3, 1.4],
         },
         "within 0.1 of 1",
     ),
@@ -124,7 +120,7 @@ def test_the_same_check_fails_for_its_rival(arguments, shown):
     }
     with pytest.raises(CheckFailed, match="breaks its bound") as failure:
         check(FACT, **swapped, **{found: arguments["rival"]}, rival=arguments["rival"])
-    assert failure.value.id == FACT
+    assert (failure.value.key, failure.value.reason) == (FACT, "measured")
     assert shown == []
 
 
@@ -177,16 +173,33 @@ def test_nan_inside_an_array_passes_no_bound():
         )
 
 
+def test_a_rival_fails_by_its_mean_not_by_its_noise():
+    with pytest.raises(CheckFailed, match="its rival would pass") as failure:
+        check(FACT, samples=[0.01, 0.011, 0.009], above=0, rival=[0.5, 2.0, 9.0])
+    assert failure.value.reason == "rival"
+
+
+def test_a_bound_is_inclusive_up_to_rounding_and_no_further():
+    check(FACT, measured=1.1, expected=1.0, atol=0.1, rival=1.2)
+    check(FACT, measured=0.3, above=0.1, margin=0.2, rival=0.2)
+    with pytest.raises(
+        CheckFailed, match=r"measured 1\.100000001; bound within 0\.1 of 1"
+    ):
+        check(FACT, measured=1.100000001, expected=1.0, atol=0.1, rival=1.2)
+    with pytest.raises(CheckFailed, match=r"measured 0\.1000000015"):
+        check(FACT, measured=torch.tensor(0.1), expected=0.1, rival=0.2)
+
+
 def test_a_difference_of_shape_is_named():
     with pytest.raises(CheckFailed, match=r"shape \(3,\) instead of \(2,\)"):
         check(FACT, measured=[1, 2, 3], expected=[1, 2], rival=[0, 0])
 
 
 def test_the_message_has_id_part_measured_bound_and_rival():
-    message = r"test/fact \(gradient\): .*measured 3; bound within 0.5 of 1; rival 7"
+    message = r"test/fact#gradient: .*measured 3; bound within 0.5 of 1; rival 7"
     with pytest.raises(CheckFailed, match=message) as failure:
         check(FACT, part="gradient", measured=3, expected=1, atol=0.5, rival=7)
-    assert failure.value.part == "gradient"
+    assert failure.value.key == "test/fact#gradient"
 
 
 # ------------------------------------------------------------------------------- what makes no check
@@ -306,6 +319,22 @@ def test_an_opinion_states_what_was_seen_and_who_says_what(shown):
     assert "see wu2018group" in record._text()
 
 
+@pytest.mark.parametrize("measured", [math.nan, [1.0, math.inf]])
+def test_an_opinion_states_finite_numbers(measured):
+    with pytest.raises(ValueError, match="measured must be finite"):
+        check_opinion(OPINION, measured=measured, cite="wu2018group")
+
+
+def test_tensors_inside_lists_and_with_gradients_are_numbers(shown):
+    check(
+        FACT,
+        measured=[torch.ones((), requires_grad=True), 2.0],
+        expected=[1.0, 2.0],
+        rival=[0, 0],
+    )
+    assert shown[0].measured == 0
+
+
 def test_facts_and_opinions_are_not_mixed_up():
     with pytest.raises(ValueError, match="use check_opinion"):
         check(OPINION, measured=1, expected=1, rival=0)
@@ -341,9 +370,9 @@ def test_the_record_is_json_with_the_documented_fields(shown):
     }
     assert (
         bundle["text/plain"]
-        == "✓ test/fact (p): measured 2; bound within 0.1 of 2; rival 3 (would fail)"
+        == "✓ test/fact#p: measured 2; bound within 0.1 of 2; rival 3 (fails)"
     )
-    assert "<code>test/fact (p)</code>" in bundle["text/html"]
+    assert "<code>test/fact#p</code>" in bundle["text/html"]
 
 
 def test_an_infinite_rival_is_still_json(shown):
@@ -399,6 +428,13 @@ def test_a_malformed_file_is_named_with_entry_and_field(tmp_path, text, message)
     (tmp_path / "c.yml").write_text(text)
     with pytest.raises(ValueError, match=message):
         load_claims(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["empty", "absent"])
+def test_a_folder_without_claims_is_refused(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=rf"with \*\.yml files: got .*{folder}"):
+        load_claims(tmp_path / folder)
 
 
 def test_a_good_file(tmp_path):

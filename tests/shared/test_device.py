@@ -60,7 +60,7 @@ def test_the_message_names_the_variable(machine, monkeypatch):
 
 def test_no_global_flag_is_touched(machine):
     machine()
-    flags = lambda: (  # noqa: E731
+    flags = lambda: (
         torch.get_default_dtype(),
         torch.get_default_device(),
         torch.backends.cuda.matmul.allow_tf32,

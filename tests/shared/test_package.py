@@ -1,6 +1,8 @@
 """The package as readers get it: light to import, self-contained, from scratch where it says so."""
 
 import ast
+import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import grimp
 import pytest
 
 from bookkit.book import Book
+from dlkb.claims import load_claims
 
 BOOK = Book()
 CODE = BOOK.root / "code"
@@ -58,71 +61,128 @@ def test_the_package_never_imports_the_builders_tools():
     )  # so the graph is not empty
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(CODE).as_posix())
+def name_of(path):
+    return path.relative_to(CODE).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_importing_a_module_only_defines(path):
-    """No call at the top of a module: no device, seed, download, log or print on import."""
-    for node in ast.parse(path.read_text()).body:
-        assert not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)), (
-            ast.unparse(node)
-        )
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(CODE).as_posix())
-def test_public_names_exist_and_are_documented(path):
-    tree = ast.parse(path.read_text())
-    assert ast.get_docstring(tree)
-    public = next(
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    """At the top of a module: a docstring, imports, definitions, and constants made by no call of torch."""
+    allowed = (
+        ast.Import
+        | ast.ImportFrom
+        | ast.FunctionDef
+        | ast.ClassDef
+        | ast.Assign
+        | ast.Expr
     )
-    defined = {
-        n.name: n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)
-    }
-    for name in public:
-        if name in defined:
-            assert ast.get_docstring(defined[name]), (
-                f"{path.name}: {name} has no docstring"
-            )
+    for node in ast.parse(path.read_text()).body:
+        assert isinstance(node, allowed), ast.unparse(node)
+        if isinstance(node, ast.Expr):
+            assert isinstance(node.value, ast.Constant), ast.unparse(node)
+        if isinstance(node, ast.Assign):
+            calls = [
+                ast.unparse(n.func)
+                for n in ast.walk(node.value)
+                if isinstance(n, ast.Call)
+            ]
+            assert not [
+                c for c in calls if c.startswith(("torch.", "print", "open"))
+            ], ast.unparse(node)
 
 
-# What each chapter writes from scratch, and so must not call.
+@pytest.mark.parametrize(
+    "path", sorted(BOOK.package.glob("*/__init__.py")), ids=name_of
+)
+def test_a_chapters_public_list_does_nothing_but_import(path):
+    """The fingerprint follows its imports and does not read it otherwise."""
+    body = ast.parse(path.read_text()).body
+    assert ast.get_docstring(ast.parse(path.read_text()))
+    kinds = [type(node) for node in body[1:]]
+    assert set(kinds[:-1]) == {ast.ImportFrom}
+    assert kinds[-1] is ast.Assign
+    imported = [alias.name for node in body[1:-1] for alias in node.names]
+    assert sorted(imported) == ast.literal_eval(body[-1].value)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_code_is_reached_by_import_statements_only(path):
+    """What else would bring code in is not seen by the fingerprint."""
+    assert not re.search(r"\bimportlib\b|__import__|\bexec\(", path.read_text())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_public_names_exist_and_are_documented(path):
+    module = importlib.import_module(
+        name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    )
+    assert module.__doc__
+    for name in module.__all__:
+        value = getattr(module, name)
+        if inspect.isfunction(value) or inspect.isclass(value):
+            assert value.__doc__, f"{path.name}: {name} has no docstring"
+
+
+# What each chapter writes from scratch, and so must neither call, nor import, nor inherit.
 SAME_JOB = {
     "normalization": {
-        "batch_norm",
-        "native_batch_norm",
-        "BatchNorm1d",
-        "BatchNorm2d",
-        "var",
-        "std",
-        "var_mean",
-    }
+        *(
+            "batch_norm",
+            "native_batch_norm",
+            "BatchNorm1d",
+            "BatchNorm2d",
+            "BatchNorm3d",
+        ),
+        *(
+            "layer_norm",
+            "native_layer_norm",
+            "LayerNorm",
+            "instance_norm",
+            "InstanceNorm2d",
+        ),
+        *("group_norm", "native_group_norm", "GroupNorm", "rms_norm", "RMSNorm"),
+        *(
+            "fuse_conv_bn_eval",
+            "fuse_conv_bn_weights",
+            "fuse_linear_bn_eval",
+            "SyncBatchNorm",
+        ),
+        *("var", "std", "var_mean", "std_mean"),
+    },
 }
 
 
-def calls_of_torch(path):
-    """Names called as an attribute: torch.x(...), nn.functional.x(...), tensor.x(...)."""
-    calls = (
-        n.func for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)
-    )
-    return {call.attr for call in calls if isinstance(call, ast.Attribute)}
+def taken_from_elsewhere(path):
+    """Names used as an attribute (torch.x, tensor.x), or imported from outside the package."""
+    tree = ast.parse(path.read_text())
+    used = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and not node.module.startswith("dlkb"):
+            used |= {alias.name for alias in node.names}
+    return used
 
 
 @pytest.mark.parametrize(
     "chapter", sorted(p.parent.name for p in BOOK.package.glob("*/__init__.py"))
 )
-def test_from_scratch_calls_no_torch_function_of_the_same_job(chapter):
-    assert chapter in SAME_JOB, f"say in SAME_JOB what {chapter} must not call"
+def test_from_scratch_uses_no_torch_function_of_the_same_job(chapter):
+    assert chapter in SAME_JOB, f"say in SAME_JOB what {chapter} must not use"
     for path in (BOOK.package / chapter).glob("*.py"):
-        assert not calls_of_torch(path) & SAME_JOB[chapter]
+        assert not taken_from_elsewhere(path) & SAME_JOB[chapter], path.name
 
 
-def test_a_call_of_torchs_own_function_would_be_found(tmp_path):
-    cheat = tmp_path / "cheat.py"
-    cheat.write_text(
-        "def f(x):\n    return torch.nn.functional.batch_norm(x, None, None)\n"
-    )
-    assert calls_of_torch(cheat) & SAME_JOB["normalization"]
+@pytest.mark.parametrize(
+    "cheat",
+    [
+        "def f(x):\n    return torch.nn.functional.batch_norm(x, None, None)\n",
+        "from torch.nn.functional import batch_norm as ours\n",
+        "class Ours(torch.nn.BatchNorm2d):\n    pass\n",
+        "def f(x):\n    return x.var(0)\n",
+    ],
+)
+def test_torchs_own_function_would_be_found(tmp_path, cheat):
+    (tmp_path / "cheat.py").write_text(cheat)
+    assert taken_from_elsewhere(tmp_path / "cheat.py") & SAME_JOB["normalization"]
 
 
 def test_the_wheel_holds_package_claims_and_nothing_else(tmp_path):
@@ -146,11 +206,14 @@ def test_the_wheel_holds_package_claims_and_nothing_else(tmp_path):
     assert {
         n.removeprefix("dlkb/_claims/") for n in names if n.startswith("dlkb/_claims/")
     } == claims
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     program = (
-        f"import sys; sys.path.insert(0, {str(wheel)!r}); from dlkb.claims import load_claims; import dlkb; "
-        "print(dlkb.__file__)"
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); import dlkb; "
+        "from dlkb.claims import load_claims; print(dlkb.__file__, len(load_claims()))"
     )
-    assert str(wheel) in python(program, tmp_path)
+    file, count = python(program, tmp_path).split()
+    assert file.startswith(str(tmp_path))
+    assert int(count) == len(load_claims())
 
 
 def test_requirements_have_lower_bounds_only():

@@ -61,7 +61,7 @@ def splits(sizes=(70, 26)):
 def test_stacked_equals_looped_in_losses_states_accuracies_and_records():
     """Fails for momentum or weight decay shared between members, for buffers that are not per member, and
     for members that see each other's batches."""
-    record = lambda p: torch.stack([p[n].flatten(1).norm(dim=1) for n in p], dim=1)  # noqa: E731
+    record = lambda p: torch.stack([p[n].flatten(1).norm(dim=1) for n in p], dim=1)
     results = [
         {
             name: run(settings={name: s}, splits=splits(), record=record, stack=stack)

@@ -1,5 +1,6 @@
 """The site, built once, strictly: whole, in a folder of its own, no warning."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,11 @@ class Site:
 def _build(root, *options):
     command = [sys.executable, "-m", "bookkit", "--root", str(root), "book", *options]
     done = subprocess.run(command, capture_output=True, text=True)
-    return done.returncode, done.stdout + done.stderr
+    lines = (done.stdout + done.stderr).splitlines()
+    said = [
+        line for line in lines if re.search(r"WARNING|ERROR|rror:|The book is at", line)
+    ]
+    return done.returncode, "\n".join(said)
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +49,9 @@ def site():
 @pytest.fixture
 def copy_of_the_book(tmp_path):
     """Something to break and rebuild."""
-    for name in ("chapters", "data", "_static"):
+    for name in ("chapters", "code", "data", "requirements", "_static"):
         shutil.copytree(BOOK.root / name, tmp_path / name)
-    for name in ("_config.yml", "_toc.yml", "references.bib"):
+    for name in ("_config.yml", "_toc.yml", "references.bib", "pyproject.toml"):
         shutil.copy(BOOK.root / name, tmp_path / name)
     return Book(tmp_path)
 

@@ -4,9 +4,9 @@ import pytest
 from bs4 import BeautifulSoup
 
 from bookkit.book import read_notebook, write_notebook
-from bookkit.ledger import MIME
 from bookkit.site import html_folder
-from bookkit.sphinx import printed_agrees
+from bookkit.sphinx import printed_agrees, printed_number
+from dlkb.claims import MIME
 
 INDEX = "chapters/normalization/index.md"
 
@@ -17,6 +17,8 @@ INDEX = "chapters/normalization/index.md"
         ("2.31", 2.3051),
         ("2.31", 2.3149),
         ("about 2.31 in all", 2.31),
+        ("0", 0),
+        ("0.00", 0.004),
         ("4e-16", 4.441e-16),
         ("4.4e-16", 4.441e-16),
         ("-0.5", -0.52),
@@ -44,10 +46,36 @@ def test_a_printed_number_that_rounds_the_value(text, value):
         ("12%", 0.13),
         ("12", 0.12),
         ("128", 129),
+        ("0", 0.4),
     ],
 )
 def test_a_printed_number_that_does_not(text, value):
     assert not printed_agrees(text, value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "4.4·10^-16",
+            "4.4 million",
+            "128 of 999",
+            "0.9 ± 0.5",
+            "3 to 9000",
+            "2/3",
+            "1,5",
+        ),
+        *("minus 0.5", "float32: 7", "½", "–0.5"),
+    ],
+)
+def test_text_that_prints_no_single_plain_number_is_refused(text):
+    with pytest.raises(ValueError, match="must print one plain number"):
+        printed_number(text)
+
+
+@pytest.mark.parametrize("text", ["zero up to rounding", "losses/initial-ce"])
+def test_text_without_digits_prints_none(text):
+    assert printed_number(text) is None
 
 
 def replace(path, old, new):
@@ -65,9 +93,9 @@ def replace(path, old, new):
             "the page says '0.977', but measured of 'normalization/bn-definition#small channel' is 0.877",
         ),
         (
-            "{rival}`0.758 <normalization/bn-running-update#average over channels>`",
-            "{rival}`0.7 <normalization/bn-running-update#average over channels>`",
-            "the page says '0.7', but rival of",
+            "{rival}`3.03 <normalization/bn-running-update#average over channels>`",
+            "{rival}`3.2 <normalization/bn-running-update#average over channels>`",
+            "the page says '3.2', but rival of",
         ),
         (
             "<normalization/bn-definition#small channel>",
@@ -114,6 +142,17 @@ def page(book, name):
     ).article
 
 
+def change_record(book, part, **changes):
+    for path in book.notebooks():
+        content = read_notebook(path)
+        for cell in content["cells"]:
+            for output in cell.get("outputs", []):
+                record = output.get("data", {}).get(MIME, {})
+                if record.get("part") == part:
+                    record.update(changes)
+        write_notebook(path, content)
+
+
 def test_incremental_builds_show_new_numbers_and_new_wording_everywhere(
     build, copy_of_the_book
 ):
@@ -121,25 +160,14 @@ def test_incremental_builds_show_new_numbers_and_new_wording_everywhere(
     book = copy_of_the_book
     status, out = build(book.root)
     assert status == 0, out
-    (notebook,) = book.notebooks()
-    content = read_notebook(notebook)
-    for cell in content["cells"]:
-        for output in cell.get("outputs", []):
-            record = output.get("data", {}).get(MIME, {})
-            if record.get("part") == "small channel":
-                record["measured"] = 0.5
-    write_notebook(notebook, content)
+    change_record(book, "small channel", measured=0.5)
     _, out = build(book.root)
     assert (
         "the page says '0.877', but measured of 'normalization/bn-definition#small channel' is 0.5"
         in out
     )
-    assert (
-        "0.5"
-        in page(book, "chapters/ledger.html")
-        .find(id="claim-normalization-bn-definition")
-        .parent.text
-    )
+    ledger = page(book, "chapters/ledger.html")
+    assert "0.5" in ledger.find(id="claim-normalization-bn-definition").parent.text
 
     replace(
         book.claims / "normalization.yml", "needs no bias.", "can do without a bias."
@@ -152,11 +180,44 @@ def test_incremental_builds_show_new_numbers_and_new_wording_everywhere(
         assert "can do without a bias." in page(book, name).text
 
 
+def test_evidence_that_is_failed_stale_or_missing_fails_the_build(
+    build, copy_of_the_book
+):
+    book = copy_of_the_book
+    change_record(book, "small channel", passed=False)
+    replace(
+        book.package / "normalization" / "batch.py",
+        "mean = x.mean(dim=dims)",
+        "mean = x.mean(dims)",
+    )
+    entry = (
+        "\n- {id: normalization/new, statement: New., verdict: holds, sources: []}\n"
+    )
+    claims = book.claims / "normalization.yml"
+    claims.write_text(claims.read_text() + entry)
+    status, out = build(book.root, "--strict")
+    assert status != 0
+    for said in (
+        "stored as not passed",
+        "outputs are stale, run `make execute`",
+        "new has no executed check",
+    ):
+        assert said in out
+
+
 def test_with_an_address_each_check_can_be_reported(build, copy_of_the_book):
     book = copy_of_the_book
-    replace(book.root / "_config.yml", 'url: ""', "url: https://github.com/owner/book")
-    status, out = build(book.root)
-    assert status == 0, out
+    for old, new in (
+        ('""', "https://github.com/former/book"),
+        ("former", "owner"),
+    ):  # also a later change
+        replace(
+            book.root / "_config.yml",
+            f"url: {old}" if old == '""' else old,
+            f"url: {new}" if old == '""' else new,
+        )
+        status, out = build(book.root)
+        assert status == 0, out
     article = page(book, "chapters/normalization/02-what-does-batch-norm-compute.html")
     panel = article.find(id="check-normalization-bn-definition-small-channel")
     address = panel.find("a", string="this is wrong")["href"]

@@ -108,7 +108,7 @@ def test_every_check_stands_on_its_page_with_its_claim(site):
     for check in CHECKS:
         panel = site.article(f"{check.notebook}.html").find(id=check.label)
         assert panel is not None, check.key
-        assert "rival" in panel.text or not check.bound
+        assert "rival" in panel.text or not check.record.bound
         assert panel.select(f'a[href$="ledger.html#{claim_label(check.id)}"]')
     for page in PAGES_OF_NOTEBOOKS:
         text = plain(site.article(page).text)
@@ -128,7 +128,7 @@ def test_the_ledger_has_a_row_for_each_claim_and_a_link_for_each_check(site):
 def test_the_front_page_counts_what_is_there(site):
     text = " ".join(site.article("chapters/index.html").text.split())
     checked = len({check.id for check in CHECKS})
-    assert f"So far it checks {checked} claims by {len(CHECKS)} checks." in text
+    assert f"So far it checks {checked} claims with {len(CHECKS)} checks." in text
 
 
 def test_each_notebook_says_when_and_on_what_it_was_executed(site):

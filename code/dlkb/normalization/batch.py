@@ -30,8 +30,10 @@ def batch_norm(
 
     Conventions: the variance that normalizes is biased (divide by n), the one that enters ``running_var``
     is unbiased (divide by n - 1); ``momentum`` weighs the new value (0.1 here is 0.9 in JAX and TensorFlow).
-    Unlike torch, a training batch with NaN or infinity is refused, and so is an empty one: torch would carry
-    NaN into the running buffers, where it stays. Statistics are computed in at least float32.
+    Statistics are computed in at least float32.
+    Unlike torch: a training batch that is empty, or whose variance is not finite (NaN, infinity, overflow),
+    is refused, since torch would carry NaN into the running buffers, where it stays. That look at the
+    values is why ``torch.func.vmap`` and full-graph compilation need torch's own layer.
     Args:
         input: (N, C, \*), floating point.
         running_mean, running_var: (C,), updated in place in training; may be None in training only.
@@ -41,7 +43,7 @@ def batch_norm(
         eps: added to the variance, in units of input squared.
     Returns: (N, C, \*), dtype and device of ``input``.
     Raises: TypeError: if input is not floating point. ValueError: for a wrong shape, a training batch with
-        fewer than 2 values a channel or a value that is not finite, missing running statistics in
+        fewer than 2 values per channel or a variance that is not finite, missing running statistics in
         evaluation, momentum outside [0, 1], or eps that is negative (or 0 in training).
     Example:
         >>> x = torch.tensor([[1.0, 10.0], [3.0, 30.0]])
@@ -52,27 +54,31 @@ def batch_norm(
     References: Ioffe & Szegedy, "Batch Normalization", ICML 2015, Alg. 1 and 2, arXiv:1502.03167.
     """
     _check_input(input)
-    _check_constants(momentum, eps, training)
+    _check_momentum(momentum)
+    _check_eps(eps, training)
     _check_per_channel(input, running_mean=running_mean, running_var=running_var)
     _check_per_channel(input, weight=weight, bias=bias)
-
-    if training:
-        mean, var = batch_statistics(input)
-        count = input.numel() // input.shape[1]  # values a channel
-        update_running_statistics(running_mean, running_var, mean, var, count, momentum)
-    elif running_mean is None or running_var is None:
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("give both running_mean and running_var, or neither: got one")
+    if not training and running_mean is None:
         raise ValueError(
             "evaluation needs running_mean and running_var: got None; pass them, or training=True"
         )
-    else:
-        mean, var = running_mean, running_var
 
+    if training:
+        mean, var = batch_statistics(input)
+    else:
+        mean, var = _at_least_float32(running_mean), _at_least_float32(running_var)
     centred = _at_least_float32(input) - _spread(mean, input)
     normalized = centred / torch.sqrt(_spread(var, input) + eps)
     if weight is not None:
         normalized = normalized * _spread(weight, input)
     if bias is not None:
         normalized = normalized + _spread(bias, input)
+
+    if training:  # last, so that nothing is altered by what was refused
+        count = input.numel() // input.shape[1]  # values per channel
+        update_running_statistics(running_mean, running_var, mean, var, count, momentum)
     return normalized.to(input.dtype)
 
 
@@ -81,7 +87,7 @@ def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
 
     Conventions: two passes, since E[x^2] - E[x]^2 loses all digits when the mean is large.
     Args:
-        input: (N, C, \*), floating point, finite, at least 2 values a channel.
+        input: (N, C, \*), floating point, finite, at least 2 values per channel.
     Returns: mean and variance, (C,) each, float32 or float64.
     Raises: TypeError, ValueError: as ``batch_norm`` in training.
     Example:
@@ -93,11 +99,11 @@ def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
     _check_input(input)
     if input.numel() < 2 * input.shape[1]:
         raise ValueError(
-            "training needs at least 2 values a channel, since a single one normalizes to 0: "
+            "training needs at least 2 values per channel, since a single one normalizes to 0: "
             f"got shape {tuple(input.shape)}; use a larger batch, or eval() with running statistics"
         )
     x = _at_least_float32(input)
-    dims = [d for d in range(x.dim()) if d != 1]  # all but C
+    dims = _all_but_channels(x)
     mean = x.mean(dim=dims)
     var = (x - _spread(mean, x)).square().mean(dim=dims)
     if not torch.isfinite(var).all():
@@ -126,7 +132,7 @@ def update_running_statistics(
     Args:
         running_mean, running_var: (C,), or None.
         mean, var: (C,), as returned by ``batch_statistics``.
-        count: number of values a channel that ``mean`` and ``var`` were taken over, at least 2.
+        count: number of values per channel that ``mean`` and ``var`` were taken over, at least 2.
         momentum: weight of the new value, in [0, 1].
     Raises: ValueError: if count is below 2 or momentum outside [0, 1].
     Example:
@@ -162,7 +168,8 @@ def batch_norm_backward(
         input: (N, C, \*), what was normalized.
         weight: (C,), or None for ones.
         eps: as given to ``batch_norm``.
-    Returns: gradients with respect to input (N, C, \*), weight (C,) and bias (C,).
+    Returns: gradients with respect to input (N, C, \*), weight (C,) and bias (C,); the last two in at
+        least float32.
     Raises: TypeError, ValueError: as ``batch_norm`` in training, and if the two shapes differ.
     Example:
         >>> input = torch.tensor([[1.0, 2.0], [3.0, 5.0], [0.0, 1.0]])
@@ -173,22 +180,25 @@ def batch_norm_backward(
     References: Ioffe & Szegedy, ICML 2015, Sec. 3, arXiv:1502.03167.
     """
     _check_input(input)
-    _check_constants(0.1, eps, training=True)
+    _check_input(grad_output)
+    _check_eps(eps, training=True)
     _check_per_channel(input, weight=weight)
     if grad_output.shape != input.shape:
         raise ValueError(
-            f"grad_output must have the shape of input, {tuple(input.shape)}: got {tuple(grad_output.shape)}"
+            f"grad_output must have the shape of input, {tuple(input.shape)}: "
+            f"got {tuple(grad_output.shape)}"
         )
     mean, var = batch_statistics(input)
-    deviation = torch.sqrt(_spread(var, input) + eps)
-    normalized = (_at_least_float32(input) - _spread(mean, input)) / deviation
-    dims = [d for d in range(input.dim()) if d != 1]
-    grad_weight = (grad_output * normalized).sum(dim=dims)
-    grad_bias = grad_output.sum(dim=dims)
-    grad = grad_output if weight is None else grad_output * _spread(weight, input)
+    scale = torch.sqrt(_spread(var, input) + eps)
+    normalized = (_at_least_float32(input) - _spread(mean, input)) / scale
+    grad = _at_least_float32(grad_output)
+    dims = _all_but_channels(input)
+    grad_weight, grad_bias = (grad * normalized).sum(dim=dims), grad.sum(dim=dims)
+    if weight is not None:
+        grad = grad * _spread(weight, input)
     centred = grad - grad.mean(dim=dims, keepdim=True)
     along = normalized * (grad * normalized).mean(dim=dims, keepdim=True)
-    return ((centred - along) / deviation).to(input.dtype), grad_weight, grad_bias
+    return ((centred - along) / scale).to(input.dtype), grad_weight, grad_bias
 
 
 class _BatchNorm(nn.Module):
@@ -213,7 +223,8 @@ class _BatchNorm(nn.Module):
             raise ValueError(
                 f"num_features, the number of channels, must be at least 1: got {num_features}"
             )
-        _check_constants(0.0 if momentum is None else momentum, eps, training=True)
+        _check_momentum(0.0 if momentum is None else momentum)
+        _check_eps(eps, training=False)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
 
@@ -239,28 +250,42 @@ class _BatchNorm(nn.Module):
                 f"the second dimension must have num_features={self.num_features} channels: "
                 f"got shape {tuple(input.shape)}"
             )
+        tracking = self.training and self.track_running_stats
+        counting = tracking and self.num_batches_tracked is not None
         momentum = self.momentum
         if momentum is None:  # plain average over all batches so far
-            momentum = (
-                1 / (int(self.num_batches_tracked) + 1)
-                if self.track_running_stats
-                else 0.0
-            )
+            momentum = 1 / (int(self.num_batches_tracked) + 1) if counting else 0.0
+        use_buffers = tracking or not self.training
         output = batch_norm(
             input,
-            self.running_mean,
-            self.running_var,
+            self.running_mean if use_buffers else None,
+            self.running_var if use_buffers else None,
             self.weight,
             self.bias,
             training=self.training or self.running_mean is None,
             momentum=momentum,
             eps=self.eps,
         )
-        if (
-            self.training and self.track_running_stats
-        ):  # only once the batch was accepted
+        if counting:  # only once the batch was accepted
             self.num_batches_tracked += 1
         return output
+
+    @torch.no_grad()
+    def reset_running_stats(self) -> None:
+        """Back to mean 0, variance 1 and no batches seen."""
+        if self.track_running_stats:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Back to weight 1, bias 0 and fresh running statistics."""
+        self.reset_running_stats()
+        if self.weight is not None:
+            self.weight.fill_(1)
+        if self.bias is not None:
+            self.bias.zero_()
 
     def extra_repr(self) -> str:
         return (
@@ -299,6 +324,10 @@ class BatchNorm3d(_BatchNorm):
     allowed_dims = (5,)
 
 
+def _all_but_channels(input: Tensor) -> list[int]:
+    return [d for d in range(input.dim()) if d != 1]
+
+
 def _spread(per_channel: Tensor, input: Tensor) -> Tensor:
     """(C,) -> (1, C, 1, ...), to be broadcast over ``input``."""
     return per_channel.view(1, -1, *[1] * (input.dim() - 2))
@@ -323,10 +352,18 @@ def _check_input(input: Tensor) -> None:
 def _check_per_channel(input: Tensor, **values: Tensor | None) -> None:
     channels = input.shape[1]
     for name, value in values.items():
-        if value is not None and tuple(value.shape) != (channels,):
+        if value is None:
+            continue
+        if tuple(value.shape) != (channels,):
             raise ValueError(
                 f"{name} must hold one value for each of the {channels} channels, "
                 f"shape ({channels},): got {tuple(value.shape)}"
+            )
+        if not value.is_floating_point():
+            raise TypeError(f"{name} must be floating point: got {value.dtype}")
+        if value.device != input.device:
+            raise ValueError(
+                f"{name} must be on the input's device, {input.device}: got {value.device}"
             )
 
 
@@ -337,9 +374,9 @@ def _check_momentum(momentum: float) -> None:
         )
 
 
-def _check_constants(momentum: float, eps: float, training: bool) -> None:
-    _check_momentum(momentum)
+def _check_eps(eps: float, training: bool) -> None:
     if not (eps > 0 or (eps == 0 and not training)):
         raise ValueError(
-            f"eps must be positive, since a constant channel has variance 0: got {eps}; 1e-5 is the default"
+            "eps must be positive, since a constant channel has variance 0: "
+            f"got {eps}; 1e-5 is the default"
         )
