@@ -1,4 +1,4 @@
-"""The builder's own figures, measured on a copy of the book: building and executing.
+"""Figures: building and executing, measured on a copy of the book; training many networks at once.
 
 Each line says what was measured, the median of a few runs with the range, and what it should be at most.
 """
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bookkit.book import Book, code_cells, read_notebook, write_notebook
@@ -46,7 +46,74 @@ def run(book: Book) -> int:
         )
         _line("execute, nothing stale", _repeat(lambda: _bookkit(copy, "execute")), 2)
         _executing(copy)
+    _training()
     return 0
+
+
+def _training() -> None:
+    """``fit_many`` against a loop of ``fit``, on one thread: ratios of medians."""
+    import torch
+
+    from dlkb.datasets import digits
+    from dlkb.train import Setting, fit_many
+
+    torch.set_num_threads(1)
+    data = digits()
+    print(
+        "fit_many, one thread: seconds of the loop over its own; at least 1 is wanted, 3 for the first two"
+    )
+    for name, make, batch_size, members in _networks():
+
+        def train(
+            stack: bool | None, make=make, batch_size=batch_size, members=members
+        ) -> None:
+            settings = {"one": Setting(make, 0.1, 0.9)}
+            options = {
+                "seeds": range(members),
+                "steps": 60,
+                "batch_size": batch_size,
+                "stack": stack,
+            }
+            fit_many(settings, data.x, data.y, **options)
+
+        train(True)  # warm up
+        chosen, loop = (
+            statistics.median(_repeat(lambda s=s: train(s))) for s in (None, False)
+        )
+        print(f"  {name:40}{loop / chosen:8.2f}", flush=True)
+
+
+def _networks() -> Iterator[tuple]:
+    from torch import nn
+
+    def connected(width: int, norm: bool):
+        def block(inputs: int, outputs: int) -> list:
+            return [
+                nn.Linear(inputs, outputs),
+                *([nn.BatchNorm1d(outputs)] * norm),
+                nn.ReLU(),
+            ]
+
+        return lambda: nn.Sequential(
+            nn.Flatten(), *block(64, width), *block(width, width), nn.Linear(width, 10)
+        )
+
+    def convolutional():
+        first = [nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU()]
+        second = [
+            nn.Conv2d(16, 32, 3, stride=2, padding=1),
+            nn.BatchNorm2d(32),
+            nn.ReLU(),
+        ]
+        return nn.Sequential(
+            *first, *second, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10)
+        )
+
+    yield "32 MLPs of 64 units, batch 32", connected(64, False), 32, 32
+    yield "32 MLPs of 64 units, batch norm, batch 32", connected(64, True), 32, 32
+    yield "32 MLPs of 256 units, batch 32", connected(256, False), 32, 32
+    for batch_size in (8, 32, 128):
+        yield f"16 CNNs, batch {batch_size}", convolutional, batch_size, 16
 
 
 def _executing(book: Book) -> None:

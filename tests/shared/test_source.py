@@ -26,7 +26,7 @@ def test_the_shown_code_compiles_and_works():
         namespace,
     )
     exec(
-        "from dlkb.normalization.batch import _check_input, _at_least_float32, _spread\n",
+        "from dlkb.normalization.batch import _all_but_channels, _check_input, _at_least_float32, _spread\n",
         namespace,
     )
     exec(source(batch_statistics).text, namespace)
