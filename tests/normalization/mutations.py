@@ -1,4 +1,4 @@
-"""The nearest mistakes in batch norm, each with the check that must notice it."""
+"""The nearest mistakes, each with the check that must notice it."""
 
 from bookkit.mutation import NOTEBOOK, Mutation
 
@@ -151,5 +151,197 @@ MUTATIONS = [
         NOTEBOOK,
         "norm.eval()\nbefore",
         "before",
+    ),
+]
+
+SCALING = "dlkb.normalization.scaling"
+
+# What does scaling the data change, and what not?
+MUTATIONS += [
+    Mutation(
+        "normalization/z-score#mean",
+        SCALING,
+        "return _rescale(input, reference.mean(dim=0), _standard_deviation(reference))",
+        "return _rescale(input, None, _standard_deviation(reference))",
+    ),
+    Mutation(
+        "normalization/z-score#std",
+        SCALING,
+        "deviation = centred.square().mean(dim=0).sqrt()",
+        "deviation = (centred.square().sum(dim=0) / (len(centred) - 1)).sqrt()",
+    ),
+    Mutation(
+        "normalization/z-score#new data",
+        SCALING,
+        "reference = input if fitted_on is None else fitted_on",
+        "reference = input",
+    ),
+    Mutation(
+        "normalization/min-max#training data",
+        SCALING,
+        "return _rescale(input, reference.amin(dim=0), _range(reference))",
+        "return _rescale(input, reference.mean(dim=0), _range(reference))",
+    ),
+    Mutation(
+        "normalization/min-max#new data",
+        SCALING,
+        "reference = input if fitted_on is None else fitted_on",
+        "reference = input",
+    ),
+    Mutation(
+        "normalization/scaling-family#zero",
+        SCALING,
+        "return _rescale(input, None, _range(reference))",
+        "return _rescale(input, reference.amin(dim=0), _range(reference))",
+    ),
+    Mutation(
+        "normalization/scaling-family#spread",
+        SCALING,
+        "return _rescale(input, None, _standard_deviation(reference))",
+        "return _rescale(input, None, _range(reference))",
+    ),
+    Mutation(
+        "normalization/scaling-family#mean",
+        SCALING,
+        "return _rescale(input, None, _range(reference))",
+        "return _rescale(input, reference.amin(dim=0), _range(reference))",
+    ),
+    Mutation(
+        "normalization/normalize-makes-normal#z-score",
+        NOTEBOOK,
+        '"z-score": z.numpy(),\n',
+        '"z-score": PowerTransformer().fit_transform(columns),\n',
+    ),
+    Mutation(
+        "normalization/normalize-makes-normal#power transform",
+        NOTEBOOK,
+        "PowerTransformer().fit_transform(columns)",
+        "StandardScaler().fit_transform(columns)",
+    ),
+    Mutation(
+        "normalization/normalize-makes-normal#quantile transform",
+        NOTEBOOK,
+        'output_distribution="normal"',
+        'output_distribution="uniform"',
+    ),
+    Mutation(
+        "normalization/distance-scaling#agreement",
+        NOTEBOOK,
+        'gain = agreement["z-score"]',
+        'gain = agreement["one factor"]',
+    ),
+    Mutation(
+        "normalization/distance-scaling#share of one feature",
+        NOTEBOOK,
+        "for v in (x, z))\ncheck",
+        "for v in (z, x))\ncheck",
+    ),
+    Mutation(
+        "normalization/pca-variance#first component",
+        NOTEBOOK,
+        "fits = [PCA().fit(v.numpy()) for v in (x, z)]",
+        "fits = [PCA().fit(v.numpy()) for v in (z, x)]",
+    ),
+    Mutation(
+        "normalization/pca-variance#loading",
+        NOTEBOOK,
+        'p.components_[0, wine.features.index("proline")]',
+        'p.components_[1, wine.features.index("proline")]',
+    ),
+    Mutation(
+        "normalization/unit-invariance#least squares",
+        NOTEBOOK,
+        '"least squares": LinearRegression()',
+        '"least squares": Ridge(1.0)',
+    ),
+    Mutation(
+        "normalization/unit-invariance#tree",
+        NOTEBOOK,
+        '"tree": DecisionTreeRegressor(max_depth=4, random_state=0)',
+        '"tree": Ridge(1.0)',
+    ),
+    Mutation(
+        "normalization/unit-invariance#ridge",
+        NOTEBOOK,
+        '"ridge": Ridge(10.0)',
+        '"ridge": Ridge(1e-6)',
+    ),
+    Mutation(
+        "normalization/unit-invariance#k-means",
+        NOTEBOOK,
+        '"raw": (features, other_unit)',
+        '"raw": (standardize(features), standardize(other_unit))',
+    ),
+    Mutation(
+        "normalization/unit-invariance#scaled",
+        NOTEBOOK,
+        "(standardize(features), standardize(other_unit))}",
+        "(standardize(features), standardize(other_unit, features))}",
+    ),
+    Mutation(
+        "normalization/contour-conditioning#not round",
+        NOTEBOOK,
+        "pair, target = pair - pair.mean(0), alcohol",
+        "pair, target = pair, alcohol",
+    ),
+    Mutation(
+        "normalization/contour-conditioning#condition number",
+        NOTEBOOK,
+        '"z-score": stds}',
+        '"z-score": stds.mean().expand(2)}',
+    ),
+    Mutation(
+        "normalization/contour-conditioning#steps",
+        NOTEBOOK,
+        "grid = torch.tensor([0.25, 0.5, 1.0, 1.5, 1.9], dtype=torch.float64)",
+        "grid = torch.tensor([2.1] * 5, dtype=torch.float64)",
+    ),
+    Mutation(
+        "normalization/input-normalization-trains",
+        NOTEBOOK,
+        '"one factor": x / x.square().mean().sqrt(), "z-score": z}',
+        '"one factor": x / x.square().mean().sqrt(), "z-score": z * x.std(0)}',
+    ),
+    Mutation(
+        "normalization/image-range#8 bits",
+        NOTEBOOK,
+        "fixed = (dark / 255).mean()",
+        "fixed = (dark / dark.max()).mean()",
+    ),
+    Mutation(
+        "normalization/image-range#min-max",
+        NOTEBOOK,
+        "min_max_image = partial(percentile_clip, low=0, high=100)",
+        "min_max_image = partial(percentile_clip, low=0, high=99.9)",
+    ),
+    Mutation(
+        "normalization/image-range#percentiles",
+        SCALING,
+        "position = percent / 100 * (len(ordered) - 1)",
+        "position = round(percent / 100) * (len(ordered) - 1)",
+    ),
+    Mutation(
+        "normalization/normalization-vs-regularization#standardization",
+        NOTEBOOK,
+        '"least squares", "least squares", "ridge"]',
+        '"least squares", "ridge", "ridge"]',
+    ),
+    Mutation(
+        "normalization/normalization-vs-regularization#penalty, training loss",
+        NOTEBOOK,
+        '"least squares", "least squares", "ridge"]',
+        '"least squares", "least squares", "least squares"]',
+    ),
+    Mutation(
+        "normalization/normalization-vs-regularization#penalty, new wines",
+        NOTEBOOK,
+        '"least squares", "least squares", "ridge"]',
+        '"least squares", "least squares", "least squares"]',
+    ),
+    Mutation(
+        "normalization/normalization-vs-regularization#batch norm",
+        NOTEBOOK,
+        "batch_norm(batch, None, None, training=True), standardize",
+        "batch_norm(batch, x.mean(0), x.var(0)), standardize",
     ),
 ]
