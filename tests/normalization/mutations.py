@@ -184,9 +184,9 @@ MUTATIONS += [
     ),
     Mutation(
         "normalization/min-max#new data",
-        SCALING,
-        "reference = input if fitted_on is None else fitted_on",
-        "reference = input",
+        NOTEBOOK,
+        "measured=min_max_scale(new, train).max()",
+        "measured=min_max_scale(new).max()",
     ),
     Mutation(
         "normalization/scaling-family#zero",
@@ -202,9 +202,9 @@ MUTATIONS += [
     ),
     Mutation(
         "normalization/scaling-family#mean",
-        SCALING,
-        "return _rescale(input, None, _range(reference))",
-        "return _rescale(input, reference.amin(dim=0), _range(reference))",
+        NOTEBOOK,
+        "measured=by_range.mean(0) / stds[2]",
+        "measured=by_range.mean(0) / stds[1]",
     ),
     Mutation(
         "normalization/normalize-makes-normal#z-score",
@@ -221,8 +221,8 @@ MUTATIONS += [
     Mutation(
         "normalization/normalize-makes-normal#quantile transform",
         NOTEBOOK,
-        'output_distribution="normal"',
-        'output_distribution="uniform"',
+        '"quantile": quantile.fit_transform(columns)}',
+        '"quantile": PowerTransformer().fit_transform(columns)}',
     ),
     Mutation(
         "normalization/distance-scaling#agreement",
@@ -269,26 +269,26 @@ MUTATIONS += [
     Mutation(
         "normalization/unit-invariance#k-means",
         NOTEBOOK,
-        '"raw": (features, other_unit)',
-        '"raw": (standardize(features), standardize(other_unit))',
+        'adjusted_rand_score(*fitted["k-means"])',
+        'adjusted_rand_score(*fitted["k-means"][:1] * 2)',
     ),
     Mutation(
         "normalization/unit-invariance#scaled",
         NOTEBOOK,
-        "(standardize(features), standardize(other_unit))}",
-        "(standardize(features), standardize(other_unit, features))}",
+        "measured=list(scaled.values())",
+        "measured=list(raw.values())",
     ),
     Mutation(
         "normalization/contour-conditioning#not round",
         NOTEBOOK,
-        "pair, target = pair - pair.mean(0), alcohol",
-        "pair, target = pair, alcohol",
+        'r = abs(hessians["z-score"]',
+        'r = abs(hessians["raw"]',
     ),
     Mutation(
         "normalization/contour-conditioning#condition number",
         NOTEBOOK,
-        '"z-score": stds}',
-        '"z-score": stds.mean().expand(2)}',
+        '"raw": torch.ones(2)',
+        '"raw": stds',
     ),
     Mutation(
         "normalization/contour-conditioning#steps",
@@ -316,9 +316,9 @@ MUTATIONS += [
     ),
     Mutation(
         "normalization/image-range#percentiles",
-        SCALING,
-        "position = percent / 100 * (len(ordered) - 1)",
-        "position = round(percent / 100) * (len(ordered) - 1)",
+        NOTEBOOK,
+        '"percentiles": percentile_clip}',
+        '"percentiles": partial(percentile_clip, high=99.9999)}',
     ),
     Mutation(
         "normalization/normalization-vs-regularization#standardization",
@@ -329,14 +329,14 @@ MUTATIONS += [
     Mutation(
         "normalization/normalization-vs-regularization#penalty, training loss",
         NOTEBOOK,
-        '"least squares", "least squares", "ridge"]',
-        '"least squares", "least squares", "least squares"]',
+        "samples=penalized[:, 0]",
+        "samples=standardized[:, 0]",
     ),
     Mutation(
         "normalization/normalization-vs-regularization#penalty, new wines",
         NOTEBOOK,
-        '"least squares", "least squares", "ridge"]',
-        '"least squares", "least squares", "least squares"]',
+        "samples=penalized[:, 1]",
+        "samples=standardized[:, 1]",
     ),
     Mutation(
         "normalization/normalization-vs-regularization#batch norm",
