@@ -1,4 +1,4 @@
-"""The nearest mistakes in batch norm, each with the check that must notice it."""
+"""The nearest mistakes, each with the check that must notice it."""
 
 from bookkit.mutation import NOTEBOOK, Mutation
 
@@ -182,5 +182,197 @@ MUTATIONS = [
         NOTEBOOK,
         "before = norm.eval()(conv(x))",
         "before = norm(conv(x))",
+    ),
+]
+
+SCALING = "dlkb.normalization.scaling"
+
+# What does scaling the data change, and what not?
+MUTATIONS += [
+    Mutation(
+        "normalization/z-score#mean",
+        SCALING,
+        "return _rescale(input, reference.mean(dim=0), _standard_deviation(reference))",
+        "return _rescale(input, None, _standard_deviation(reference))",
+    ),
+    Mutation(
+        "normalization/z-score#std",
+        SCALING,
+        "deviation = centred.square().mean(dim=0).sqrt()",
+        "deviation = (centred.square().sum(dim=0) / (len(centred) - 1)).sqrt()",
+    ),
+    Mutation(
+        "normalization/z-score#new data",
+        SCALING,
+        "reference = input if fitted_on is None else fitted_on",
+        "reference = input",
+    ),
+    Mutation(
+        "normalization/min-max#training data",
+        SCALING,
+        "return _rescale(input, reference.amin(dim=0), _range(reference))",
+        "return _rescale(input, reference.mean(dim=0), _range(reference))",
+    ),
+    Mutation(
+        "normalization/min-max#new data",
+        NOTEBOOK,
+        "measured=min_max_scale(new, train).max()",
+        "measured=min_max_scale(new).max()",
+    ),
+    Mutation(
+        "normalization/scaling-family#zero",
+        SCALING,
+        "return _rescale(input, None, _range(reference))",
+        "return _rescale(input, reference.amin(dim=0), _range(reference))",
+    ),
+    Mutation(
+        "normalization/scaling-family#spread",
+        SCALING,
+        "return _rescale(input, None, _standard_deviation(reference))",
+        "return _rescale(input, None, _range(reference))",
+    ),
+    Mutation(
+        "normalization/scaling-family#mean",
+        NOTEBOOK,
+        "measured=by_range.mean(0) / stds[2]",
+        "measured=by_range.mean(0) / stds[1]",
+    ),
+    Mutation(
+        "normalization/normalize-makes-normal#z-score",
+        NOTEBOOK,
+        '"z-score": z.numpy(),\n',
+        '"z-score": PowerTransformer().fit_transform(columns),\n',
+    ),
+    Mutation(
+        "normalization/normalize-makes-normal#power transform",
+        NOTEBOOK,
+        "PowerTransformer().fit_transform(columns)",
+        "StandardScaler().fit_transform(columns)",
+    ),
+    Mutation(
+        "normalization/normalize-makes-normal#quantile transform",
+        NOTEBOOK,
+        '"quantile": quantile.fit_transform(columns)}',
+        '"quantile": PowerTransformer().fit_transform(columns)}',
+    ),
+    Mutation(
+        "normalization/distance-scaling#agreement",
+        NOTEBOOK,
+        'gain = agreement["z-score"]',
+        'gain = agreement["one factor"]',
+    ),
+    Mutation(
+        "normalization/distance-scaling#share of one feature",
+        NOTEBOOK,
+        "for v in (x, z))\ncheck",
+        "for v in (z, x))\ncheck",
+    ),
+    Mutation(
+        "normalization/pca-variance#first component",
+        NOTEBOOK,
+        "fits = [PCA().fit(v.numpy()) for v in (x, z)]",
+        "fits = [PCA().fit(v.numpy()) for v in (z, x)]",
+    ),
+    Mutation(
+        "normalization/pca-variance#loading",
+        NOTEBOOK,
+        'p.components_[0, wine.features.index("proline")]',
+        'p.components_[1, wine.features.index("proline")]',
+    ),
+    Mutation(
+        "normalization/unit-invariance#least squares",
+        NOTEBOOK,
+        '"least squares": LinearRegression()',
+        '"least squares": Ridge(1.0)',
+    ),
+    Mutation(
+        "normalization/unit-invariance#tree",
+        NOTEBOOK,
+        '"tree": DecisionTreeRegressor(max_depth=4, random_state=0)',
+        '"tree": Ridge(1.0)',
+    ),
+    Mutation(
+        "normalization/unit-invariance#ridge",
+        NOTEBOOK,
+        '"ridge": Ridge(10.0)',
+        '"ridge": Ridge(1e-6)',
+    ),
+    Mutation(
+        "normalization/unit-invariance#k-means",
+        NOTEBOOK,
+        'adjusted_rand_score(*fitted["k-means"])',
+        'adjusted_rand_score(*fitted["k-means"][:1] * 2)',
+    ),
+    Mutation(
+        "normalization/unit-invariance#scaled",
+        NOTEBOOK,
+        "measured=list(scaled.values())",
+        "measured=list(raw.values())",
+    ),
+    Mutation(
+        "normalization/contour-conditioning#not round",
+        NOTEBOOK,
+        'r = abs(hessians["z-score"]',
+        'r = abs(hessians["raw"]',
+    ),
+    Mutation(
+        "normalization/contour-conditioning#condition number",
+        NOTEBOOK,
+        '"raw": torch.ones(2)',
+        '"raw": stds',
+    ),
+    Mutation(
+        "normalization/contour-conditioning#steps",
+        NOTEBOOK,
+        "grid = torch.tensor([0.25, 0.5, 1.0, 1.5, 1.9], dtype=torch.float64)",
+        "grid = torch.tensor([2.1] * 5, dtype=torch.float64)",
+    ),
+    Mutation(
+        "normalization/input-normalization-trains",
+        NOTEBOOK,
+        '"one factor": x / x.square().mean().sqrt(), "z-score": z}',
+        '"one factor": x / x.square().mean().sqrt(), "z-score": z * x.std(0)}',
+    ),
+    Mutation(
+        "normalization/image-range#8 bits",
+        NOTEBOOK,
+        "fixed = (dark / 255).mean()",
+        "fixed = (dark / dark.max()).mean()",
+    ),
+    Mutation(
+        "normalization/image-range#min-max",
+        NOTEBOOK,
+        "min_max_image = partial(percentile_clip, low=0, high=100)",
+        "min_max_image = partial(percentile_clip, low=0, high=99.9)",
+    ),
+    Mutation(
+        "normalization/image-range#percentiles",
+        NOTEBOOK,
+        '"percentiles": percentile_clip}',
+        '"percentiles": partial(percentile_clip, high=99.9999)}',
+    ),
+    Mutation(
+        "normalization/normalization-vs-regularization#standardization",
+        NOTEBOOK,
+        '"least squares", "least squares", "ridge"]',
+        '"least squares", "ridge", "ridge"]',
+    ),
+    Mutation(
+        "normalization/normalization-vs-regularization#penalty, training loss",
+        NOTEBOOK,
+        "samples=penalized[:, 0]",
+        "samples=standardized[:, 0]",
+    ),
+    Mutation(
+        "normalization/normalization-vs-regularization#penalty, new wines",
+        NOTEBOOK,
+        "samples=penalized[:, 1]",
+        "samples=standardized[:, 1]",
+    ),
+    Mutation(
+        "normalization/normalization-vs-regularization#batch norm",
+        NOTEBOOK,
+        "batch_norm(batch, None, None, training=True), standardize",
+        "batch_norm(batch, x.mean(0), x.var(0)), standardize",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Normalization: batch norm from scratch, with torch's names and torch's meanings."""
+"""Normalization: scaling of data and batch norm, from scratch."""
 
 from dlkb.normalization.batch import (
     BatchNorm1d,
@@ -9,6 +9,13 @@ from dlkb.normalization.batch import (
     batch_statistics,
     update_running_statistics,
 )
+from dlkb.normalization.scaling import (
+    min_max_scale,
+    percentile_clip,
+    scale_by_range,
+    scale_by_std,
+    standardize,
+)
 
 __all__ = [
     "BatchNorm1d",
@@ -17,5 +24,10 @@ __all__ = [
     "batch_norm",
     "batch_norm_backward",
     "batch_statistics",
+    "min_max_scale",
+    "percentile_clip",
+    "scale_by_range",
+    "scale_by_std",
+    "standardize",
     "update_running_statistics",
 ]
