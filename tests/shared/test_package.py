@@ -96,6 +96,10 @@ SAME_JOB = {
         "var",
         "std",
         "var_mean",
+        "fuse_conv_bn_eval",
+        "fuse_conv_bn_weights",
+        "fuse_linear_bn_eval",
+        "fuse_linear_bn_weights",
     }
 }
 

@@ -1,4 +1,4 @@
-"""Normalization: batch norm from scratch, with torch's names and torch's meanings."""
+"""Normalization: batch norm from scratch and its folding, with torch's names and torch's meanings."""
 
 from dlkb.normalization.batch import (
     BatchNorm1d,
@@ -9,13 +9,25 @@ from dlkb.normalization.batch import (
     batch_statistics,
     update_running_statistics,
 )
+from dlkb.normalization.folding import (
+    batch_norm_as_conv,
+    fold_batch_norms,
+    fuse_conv_bn_eval,
+    fuse_conv_bn_weights,
+    fuse_linear_bn_eval,
+)
 
 __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
     "batch_norm",
+    "batch_norm_as_conv",
     "batch_norm_backward",
     "batch_statistics",
+    "fold_batch_norms",
+    "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval",
     "update_running_statistics",
 ]
