@@ -176,7 +176,7 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
     """A copy of a network in evaluation mode, with batch norms folded into the layers before them.
 
     Folds where a convolution or linear layer is directly followed by a batch norm in one nn.Sequential, at
-    any depth of the network. In the batch norm's place stands nn.Identity, so that other layers keep their names.
+    any depth of the network. In the batch norm's place stands nn.Identity: the others keep their names.
 
     Conventions: adjacent means adjacent in one Sequential: not across the edges of nested ones, not in a
     subclass with a ``forward`` of its own, not where anything stands between. For linear layers the input
