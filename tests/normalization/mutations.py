@@ -3,6 +3,7 @@
 from bookkit.mutation import NOTEBOOK, Mutation
 
 BATCH = "dlkb.normalization.batch"
+FOLDING = "dlkb.normalization.folding"
 
 MUTATIONS = [
     # axes
@@ -374,5 +375,126 @@ MUTATIONS += [
         NOTEBOOK,
         "batch_norm(batch, None, None, training=True), standardize",
         "batch_norm(batch, x.mean(0), x.var(0)), standardize",
+    ),
+    # folding
+    Mutation(
+        "normalization/conv-bn-fusion#network",
+        FOLDING,
+        "    bias = bias * scale\n",
+        "    bias = bias * 1\n",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#network",
+        FOLDING,
+        "torch.promote_types(dtype, torch.float32)) + bn_eps",
+        "torch.promote_types(dtype, torch.float32))",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#parity",
+        FOLDING,
+        "blocks * scale.view(groups, 1, -1,",
+        "blocks * scale.view(groups, -1, 1,",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#training mode",
+        NOTEBOOK,
+        "whole(batch)",
+        "network(batch)",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#numbers saved",
+        NOTEBOOK,
+        "t.numel() for t in model.state_dict().values()",
+        "t.numel() for t in model.parameters()",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#multiplications saved",
+        NOTEBOOK,
+        "out.numel() * layer.weight[0].numel()",
+        "out.numel()",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#traffic saved",
+        NOTEBOOK,
+        "(nn.Identity, nn.Flatten)",
+        "nn.Flatten",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#border",
+        NOTEBOOK,
+        "absorbed.bias += shift_taps.sum((1, 2))",
+        "absorbed.bias += 0",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#other padding",
+        NOTEBOOK,
+        "pad(first(h), around, mode)",
+        "pad(first(h), around)",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#float32",
+        NOTEBOOK,
+        "copy.deepcopy(m).float()(images.float())",
+        "copy.deepcopy(m).half().float()(images.float())",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#float16",
+        NOTEBOOK,
+        'torch.bfloat16 if name == "bfloat16"',
+        'torch.bfloat16 if name != "original"',
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#fold, then round",
+        NOTEBOOK,
+        "copy.deepcopy(member).half()",
+        "copy.deepcopy(member)",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#eps in float16",
+        NOTEBOOK,
+        "layer.eps = 0.0  #",
+        "layer.eps = 0.01  #",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#spread, first convolution",
+        NOTEBOOK,
+        "for models in (networks, all_folded)]",
+        "for models in (networks, networks)]",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#spread, second convolution",
+        NOTEBOOK,
+        '(3, "second")',
+        '(10, "second")',
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#quantizing commutes",
+        NOTEBOOK,
+        "top = ranges(layer) if",
+        "top = ranges(layer).max() if",
+    ),
+    Mutation(
+        "normalization/bn-as-1x1#full matrix",
+        FOLDING,
+        "conv.bias.copy_(_bias(None, mean, scale, bn.bias))",
+        "conv.bias.copy_(bn.bias)",
+    ),
+    Mutation(
+        "normalization/bn-as-1x1#depthwise",
+        FOLDING,
+        "= scale[c]\n",
+        "= scale[c // groups]\n",
+    ),
+    Mutation(
+        "normalization/bn-as-1x1#composition",
+        NOTEBOOK,
+        '"oc,cihw->oihw", D, square',
+        '"ic,ochw->oihw", D, square',
+    ),
+    Mutation(
+        "normalization/bn-as-1x1#affine",
+        NOTEBOOK,
+        '.train(mode == "training") for m',
+        ".train() for m",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Normalization: scaling of data and batch norm, from scratch."""
+"""Normalization, from scratch: data and activations, with torch's names and torch's meanings."""
 
 from dlkb.normalization.batch import (
     BatchNorm1d,
@@ -8,6 +8,13 @@ from dlkb.normalization.batch import (
     batch_norm_backward,
     batch_statistics,
     update_running_statistics,
+)
+from dlkb.normalization.folding import (
+    batch_norm_as_conv,
+    fold_batch_norms,
+    fuse_conv_bn_eval,
+    fuse_conv_bn_weights,
+    fuse_linear_bn_eval,
 )
 from dlkb.normalization.scaling import (
     min_max_scale,
@@ -22,8 +29,13 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "batch_norm",
+    "batch_norm_as_conv",
     "batch_norm_backward",
     "batch_statistics",
+    "fold_batch_norms",
+    "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval",
     "min_max_scale",
     "percentile_clip",
     "scale_by_range",
