@@ -65,18 +65,30 @@ def is_caught(book: Book, mutation: Mutation) -> bool:
 
 
 def _run(cells: list[str], key: str) -> bool:
+    import matplotlib
+    import torch
     from matplotlib import pyplot as plt
 
+    # What a notebook sets for its own session ends with it.
+    with (
+        matplotlib.rc_context(),
+        torch.random.fork_rng(devices=[]),
+        torch.enable_grad(),
+    ):
+        try:
+            return _raises(cells, key)
+        finally:
+            plt.close("all")
+
+
+def _raises(cells: list[str], key: str) -> bool:
     namespace: dict = {"__name__": "__main__"}
-    try:
-        for number, cell in enumerate(cells, start=1):
-            try:
-                exec(compile(cell, f"<cell {number}>", "exec"), namespace)
-            except CheckFailed as failure:
-                if (failure.key, failure.reason) == (key, "measured"):
-                    return True
-    finally:
-        plt.close("all")
+    for number, cell in enumerate(cells, start=1):
+        try:
+            exec(compile(cell, f"<cell {number}>", "exec"), namespace)
+        except CheckFailed as failure:
+            if (failure.key, failure.reason) == (key, "measured"):
+                return True
     return False
 
 
@@ -112,7 +124,12 @@ def _mutated_module(mutation: Mutation) -> Iterator[None]:
 
 
 def _take_out_package() -> dict:
+    """Remove the package's modules, and the names under which their packages hold them."""
     names = [n for n in sys.modules if n.partition(".")[0] == "dlkb" and n not in KEPT]
+    for name in names:
+        parent, _, child = name.rpartition(".")
+        if hasattr(sys.modules.get(parent), child):
+            delattr(sys.modules[parent], child)
     return {name: sys.modules.pop(name) for name in names}
 
 

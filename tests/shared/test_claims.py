@@ -140,7 +140,7 @@ def test_a_wide_interval_fails_although_its_mean_is_right():
 
 def test_the_interval_is_students():
     """Published table: the 97.5% point of Student's t with 4 degrees of freedom is 2.776."""
-    interval = claims._student_interval(FACT, [1.0, 2.0, 3.0, 4.0, 5.0], 0.95)
+    interval = claims._student_interval(FACT, FACT, [1.0, 2.0, 3.0, 4.0, 5.0], 0.95)
     half = 2.776 * math.sqrt(2.5) / math.sqrt(5)
     assert (interval["low"], interval["high"]) == pytest.approx(
         (3 - half, 3 + half), abs=1e-3
@@ -188,6 +188,25 @@ def test_a_bound_is_inclusive_up_to_rounding_and_no_further():
         check(FACT, measured=1.100000001, expected=1.0, atol=0.1, rival=1.2)
     with pytest.raises(CheckFailed, match=r"measured 0\.1000000015"):
         check(FACT, measured=torch.tensor(0.1), expected=0.1, rival=0.2)
+
+
+def test_samples_that_are_all_equal_fail():
+    with pytest.raises(
+        CheckFailed, match="does the seed reach the experiment"
+    ) as failure:
+        check(FACT, part="p", samples=[1.0, 1.0, 1.0], above=0, rival=-1)
+    assert (failure.value.key, failure.value.reason) == ("test/fact#p", "measured")
+
+
+def test_a_rival_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match="rival of another shape"):
+        check(FACT, measured=[1, 2], expected=[1, 2], rival=[1, 2, 3])
+
+
+def test_integers_that_float64_cannot_hold_are_refused():
+    for measured, expected in ((2**62, -(2**62)), (np.uint64(2**64 - 1), -1)):
+        with pytest.raises(ValueError, match=r"up to 2\*\*53"):
+            check(FACT, measured=measured, expected=expected, rival=0)
 
 
 def test_a_difference_of_shape_is_named():
