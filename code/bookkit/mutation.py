@@ -8,18 +8,24 @@ replaced by the nearest mistake.
 import importlib
 import importlib.abc
 import importlib.util
+import io
+import multiprocessing
+import os
 import sys
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bookkit.book import Book, code_cells, read_notebook, source_of
 from bookkit.ledger import collect_checks
 from dlkb.claims import CheckFailed
 
 NOTEBOOK = "notebook"
+CAUGHT = "caught"
 KEPT = (
     "dlkb",
     "dlkb.claims",
@@ -43,53 +49,125 @@ class Mutation:
         return f"{self.check}: {self.old!r} -> {self.new!r}"
 
 
-def is_caught(book: Book, mutation: Mutation) -> bool:
-    """Run the notebook of the check with the mutation; True if that check raises.
+def uncaught(book: Book, mutations: Iterable[Mutation]) -> list[str]:
+    """The mutations that no check notices, in words; empty if all are caught.
 
-    The measurement must break the bound: a mutation that only spoils the rival proves nothing. Another
-    check may raise before it: the run goes on with the next cell.
-    Raises: ValueError: if the check is in no notebook, or the text to replace is not there exactly once.
-        Whatever else a cell raises: a crash is no check.
+    The measurement must break the bound: a mutation that only spoils the rival proves nothing. Another check
+    may raise before it: the run goes on with the next cell. Whatever else a cell raises is no check.
+    A notebook runs once for all mutations of its own text: each is tried in a fork of the process, at the
+    cell that it changes, so that what was trained before it is not trained again.
+    Raises: ValueError: if a check is in no notebook, or the text to replace is not there exactly once.
     """
     where = {check.key: check.notebook for check in collect_checks(book)}
-    if mutation.check not in where:
-        raise ValueError(f"no notebook has an executed check {mutation.check!r}")
-    notebook = read_notebook(book.root / f"{where[mutation.check]}.ipynb")
-    cells = [source_of(cell) for cell in code_cells(notebook)]
-    if mutation.target == NOTEBOOK:
-        joined = "\0".join(cells)
-        cells = _replace(mutation, joined).split("\0")
-        return _run(cells, mutation.check)
-    with _mutated_module(mutation):
-        return _run(cells, mutation.check)
+    texts: dict[str, list[Mutation]] = {}
+    found = []
+    for mutation in mutations:
+        if mutation.check not in where:
+            raise ValueError(f"no notebook has an executed check {mutation.check!r}")
+        name = where[mutation.check]
+        if mutation.target == NOTEBOOK:
+            texts.setdefault(name, []).append(mutation)
+        else:
+            cells = _cells(book, name)
+            with _mutated_module(mutation):
+                found.append(
+                    (
+                        mutation,
+                        _apart(lambda cells=cells, m=mutation: _raises(cells, m.check)),
+                    )
+                )
+    for name, own in texts.items():
+        found += _try_texts(_cells(book, name), own)
+    return [
+        f"{mutation}: {outcome}" for mutation, outcome in found if outcome != CAUGHT
+    ]
 
 
-def _run(cells: list[str], key: str) -> bool:
-    import matplotlib
-    import torch
-    from matplotlib import pyplot as plt
+def _cells(book: Book, name: str) -> list[str]:
+    return [
+        source_of(cell)
+        for cell in code_cells(read_notebook(book.root / f"{name}.ipynb"))
+    ]
 
-    # What a notebook sets for its own session ends with it.
-    with (
-        matplotlib.rc_context(),
-        torch.random.fork_rng(devices=[]),
-        torch.enable_grad(),
-    ):
+
+def _try_texts(
+    cells: list[str], mutations: list[Mutation]
+) -> list[tuple[Mutation, str]]:
+    """Run the notebook in a process of its own; fork at each cell that a mutation changes."""
+    at: dict[int, list[tuple[Mutation, str]]] = {}
+    for mutation in mutations:
+        changed = _replace(mutation, "\0".join(cells)).split("\0")
+        number = next(
+            i
+            for i, (old, new) in enumerate(zip(cells, changed, strict=True))
+            if old != new
+        )
+        at.setdefault(number, []).append((mutation, changed[number]))
+
+    def run() -> list[tuple[Mutation, str]]:
+        namespace: dict = {"__name__": "__main__"}
+        found = []
+        for number, cell in enumerate(cells):
+            for mutation, text in at.get(number, []):
+                rest = [text, *cells[number + 1 :]]
+                outcome = _apart(
+                    lambda rest=rest, m=mutation: _raises(rest, m.check, namespace)
+                )
+                found.append((mutation, outcome))
+            _execute(cell, number + 1, namespace)
+        return found
+
+    found = _apart(run)
+    return (
+        [(m, f"without it: {found}") for m in mutations]
+        if isinstance(found, str)
+        else found
+    )
+
+
+def _apart(action: Callable[[], Any]) -> Any:
+    """The result of ``action``, run in a fork of this process, which is left as it was; or what it raised."""
+    receive, send = multiprocessing.get_context("fork").Pipe(duplex=False)
+    child = os.fork()
+    if child == 0:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        sys.stdout = io.StringIO()
+        warnings.simplefilter("ignore")  # a notebook's stored outputs show its warnings
         try:
-            return _raises(cells, key)
-        finally:
-            plt.close("all")
+            send.send(action())
+        except (
+            BaseException
+        ) as error:  # it ends this process, and is reported by the other
+            send.send(f"{type(error).__name__}: {error}")
+        os._exit(0)
+    send.close()
+    try:
+        return receive.recv()
+    except EOFError:
+        return "the process died"
+    finally:
+        os.waitpid(child, 0)
 
 
-def _raises(cells: list[str], key: str) -> bool:
-    namespace: dict = {"__name__": "__main__"}
-    for number, cell in enumerate(cells, start=1):
+def _raises(cells: list[str], key: str, namespace: dict | None = None) -> str:
+    """CAUGHT if the measurement of check ``key`` breaks its bound, or what happened instead."""
+    namespace = {"__name__": "__main__"} if namespace is None else namespace
+    last = max(
+        number for number, cell in enumerate(cells) if key.partition("#")[0] in cell
+    )
+    for number, cell in enumerate(cells[: last + 1]):
         try:
-            exec(compile(cell, f"<cell {number}>", "exec"), namespace)
+            _execute(cell, number, namespace)
         except CheckFailed as failure:
             if (failure.key, failure.reason) == (key, "measured"):
-                return True
-    return False
+                return CAUGHT
+    return "no check noticed"
+
+
+def _execute(cell: str, number: int, namespace: dict) -> None:
+    exec(compile(cell, f"<cell {number}>", "exec"), namespace)
 
 
 def _replace(mutation: Mutation, text: str) -> str:
