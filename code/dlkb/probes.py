@@ -1,11 +1,17 @@
-"""Look inside a network: activations, gradients, updates, dead units."""
+"""Look inside a network: activations, gradients, updates, dead units, the loss along the gradient."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["activations", "dead_share", "gradients", "update_ratios"]
+__all__ = [
+    "activations",
+    "dead_share",
+    "gradients",
+    "loss_along_gradient",
+    "update_ratios",
+]
 
 
 def activations(
@@ -90,6 +96,51 @@ def dead_share(activation: Tensor) -> float:
     """
     silent = (activation == 0).transpose(0, 1).flatten(1).all(dim=1)  # (C,)
     return float(silent.double().mean())
+
+
+def loss_along_gradient(
+    model: nn.Module,
+    input: Tensor,
+    target: Tensor,
+    steps: Sequence[float],
+    loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
+) -> Tensor:
+    """Loss of one batch after a plain gradient step of each size: loss(p - step * gradient(p)).
+
+    Conventions: every step starts from the model's present parameters, with the gradient there; the model
+    stays in its mode, and its parameters, their ``grad`` and its buffers stay as they were.
+    Args:
+        input, target: one batch.
+        steps: sizes of the step, such as learning rates; 0 gives the present loss.
+        loss: maps output and target to a number.
+    Returns: (len(steps),), detached; infinite or NaN where the step leaves the range of the dtype.
+    Raises: ValueError: if ``steps`` is empty.
+    Example:
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> _ = nn.init.ones_(model.weight)
+        >>> square = lambda output, target: (output - target).square().sum()
+        >>> x, y = torch.ones(1, 1), torch.zeros(1, 1)  # loss w^2 at w = 1: gradient 2
+        >>> loss_along_gradient(model, x, y, [0.0, 0.25, 0.5, 1.0], square)
+        tensor([1.0000, 0.2500, 0.0000, 1.0000])
+
+    References: Santurkar et al., NeurIPS 2018, Sec. 3, arXiv:1805.11604.
+    """
+    if not len(steps):
+        raise ValueError("steps must hold at least one step size: got none")
+    parameters = {n: p.detach() for n, p in model.named_parameters()}
+    buffers = {n: b.detach().clone() for n, b in model.named_buffers()}
+
+    def value(parameters: dict[str, Tensor]) -> Tensor:
+        state = {**parameters, **{n: b.clone() for n, b in buffers.items()}}
+        return loss(torch.func.functional_call(model, state, (input,)), target)
+
+    gradient = torch.func.grad(value)(parameters)
+    with torch.no_grad():
+        values = [
+            value({n: p - step * gradient[n] for n, p in parameters.items()})
+            for step in steps
+        ]
+    return torch.stack(values)
 
 
 class _hooked:

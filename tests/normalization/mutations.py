@@ -4,6 +4,7 @@ from bookkit.mutation import NOTEBOOK, Mutation
 
 BATCH = "dlkb.normalization.batch"
 FOLDING = "dlkb.normalization.folding"
+CONTROLS = "dlkb.normalization.controls"
 
 MUTATIONS = [
     # axes
@@ -496,5 +497,132 @@ MUTATIONS += [
         NOTEBOOK,
         '.train(mode == "training") for m',
         ".train() for m",
+    ),
+    # why batch norm helps training
+    Mutation(
+        "normalization/bn-scale-invariance#output",
+        NOTEBOOK,
+        "batch_norm(output, None, None, training=True, eps=eps)",
+        "batch_norm(output, torch.zeros(5), torch.ones(5), eps=eps)",
+    ),
+    Mutation(
+        "normalization/bn-scale-invariance#gradient",
+        NOTEBOOK,
+        "expected=gradient / a",
+        "expected=gradient",
+    ),
+    Mutation(
+        "normalization/bn-scale-invariance#perpendicular",
+        NOTEBOOK,
+        "(W * gradient).sum(1)",
+        "(W * gradient).sum(0)",
+    ),
+    Mutation(
+        "normalization/bn-scale-invariance#eps",
+        NOTEBOOK,
+        "predicted = sigma2 * a**2 / (sigma2 * a**2 + 1e-5)",
+        "predicted = sigma2 * a**2 / (sigma2 * a**2 + 1e-5 * a**2)",
+    ),
+    Mutation(
+        "normalization/bn-high-lr#highest rate",
+        NOTEBOOK,
+        '"batch norm": digit_network(nn.BatchNorm1d),',
+        '"batch norm": digit_network(ScaleShift),',
+    ),
+    Mutation(
+        "normalization/bn-high-lr#width",
+        NOTEBOOK,
+        "width = trains.sum(1)",
+        "width = trains[:, :6].sum(1)",
+    ),
+    Mutation(
+        "normalization/bn-speeds-up#own best rate",
+        NOTEBOOK,
+        "own = needed[torch.arange(5), best]",
+        "own = needed[torch.arange(5), best[PLAIN]]",
+    ),
+    Mutation(
+        "normalization/bn-speeds-up#same rate",
+        NOTEBOOK,
+        "/ needed[BN, best[PLAIN]]",
+        "/ needed[BN, best[BN]]",
+    ),
+    Mutation(
+        "normalization/bn-covariate-shift#removed",
+        NOTEBOOK,
+        "samples=drift[PLAIN] / drift[BN]",
+        "samples=drift[BN] / drift[PLAIN]",
+    ),
+    Mutation(
+        "normalization/bn-covariate-shift#put back",
+        CONTROLS,
+        "self.shift * draws[1]",
+        "self.shift * draws[1] / 3",
+    ),
+    Mutation(
+        "normalization/bn-covariate-shift#faster than plain",
+        NOTEBOOK,
+        "samples=own[PLAIN] / own[NOISY]",
+        "samples=own[NOISY] / own[PLAIN]",
+    ),
+    Mutation(
+        "normalization/bn-covariate-shift#more noise",
+        NOTEBOOK,
+        "samples=own[PLAIN] / own[MORE]",
+        "samples=own[MORE] / own[PLAIN]",
+    ),
+    Mutation(
+        "normalization/bn-covariate-shift#noise costs",
+        NOTEBOOK,
+        "samples=own[MORE] / own[BN]",
+        "samples=own[BN] / own[MORE]",
+    ),
+    Mutation(
+        "normalization/bn-covariate-shift#loss range",
+        NOTEBOOK,
+        "samples=(reach[PLAIN] / reach[BN])",
+        "samples=(reach[BN] / reach[PLAIN])",
+    ),
+    Mutation(
+        "normalization/bn-covariate-shift#four times the step",
+        "dlkb.probes",
+        "p - step * gradient[n]",
+        "p + step * gradient[n]",
+    ),
+    Mutation(
+        "normalization/bn-weight-decay#without",
+        NOTEBOOK,
+        "weight_decay=d)",
+        "weight_decay=0.003)",
+    ),
+    Mutation(
+        "normalization/bn-weight-decay#with",
+        NOTEBOOK,
+        "samples=growth[1] / growth[0]",
+        "samples=growth[0] / growth[1]",
+    ),
+    Mutation(
+        "normalization/bn-weight-decay#growing rate",
+        NOTEBOOK,
+        "growth ** ((2 * t + 1) * normalized)",
+        "growth ** (t * normalized)",
+    ),
+    Mutation(
+        "normalization/bn-accuracy#batches of 32",
+        NOTEBOOK,
+        ".nan_to_num(99).view(2, 3)",
+        ".nan_to_num(0).view(2, 3)",
+    ),
+    Mutation(
+        "normalization/bn-accuracy#batches of 128",
+        NOTEBOOK,
+        "(128, 120)",
+        "(128, 12)",
+    ),
+    Mutation(
+        "normalization/bn-accuracy#training loss at 8",
+        NOTEBOOK,
+        '(fitted["batch norm", b] / fitted["plain", b])',
+        '(fitted["plain", b] / fitted["batch norm", b])',
     ),
 ]

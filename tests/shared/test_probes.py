@@ -1,10 +1,18 @@
 """Probes against hooks written out by hand."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import nn
 
-from dlkb.probes import activations, dead_share, gradients, update_ratios
+from dlkb.probes import (
+    activations,
+    dead_share,
+    gradients,
+    loss_along_gradient,
+    update_ratios,
+)
 
 
 @pytest.fixture
@@ -78,7 +86,58 @@ def test_a_unit_is_dead_only_if_silent_everywhere():
     assert dead_share(activation) == 0.75
 
 
+def test_loss_along_gradient_is_what_steps_of_sgd_would_give(network):
+    """Fails for a step in the wrong direction, for steps that add up, for a gradient taken anew at each."""
+    network.insert(1, nn.BatchNorm1d(4)).double()
+    x, y = torch.randn(6, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1, 1, 0])
+    steps, expected = [0.0, 0.1, 3.0, 0.5], []
+    for step in steps:
+        copy = deepcopy(network)
+        optimizer = torch.optim.SGD(copy.parameters(), lr=step)
+        nn.functional.cross_entropy(copy(x), y).backward()
+        optimizer.step()
+        expected.append(nn.functional.cross_entropy(copy(x), y).item())
+    found = loss_along_gradient(network, x, y, steps)
+    torch.testing.assert_close(
+        found, torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-12
+    )
+
+
+def test_loss_along_gradient_of_a_parabola_by_hand():
+    """w^2 / 2 at w = 3: a step of 1 reaches the minimum, a step of 2 the mirror image, one of 3 climbs."""
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 3.0)
+    half_square = lambda output, target: output.square().sum() / 2  # noqa: E731
+    found = loss_along_gradient(
+        model, torch.ones(1, 1), torch.zeros(1), [0, 1, 2, 3], half_square
+    )
+    assert found.tolist() == [4.5, 0.0, 4.5, 18.0]
+
+
+def test_loss_along_gradient_leaves_the_network_alone(network):
+    """Fails for running statistics that the probe moves, and for gradients left behind."""
+    network.append(nn.BatchNorm1d(2))
+    before = deepcopy(network.state_dict())
+    found = loss_along_gradient(
+        network, torch.randn(6, 3), torch.zeros(6, dtype=torch.long), [0.1, 1.0]
+    )
+    assert not found.requires_grad
+    assert all(p.grad is None and p.requires_grad for p in network.parameters())
+    torch.testing.assert_close(dict(network.state_dict()), dict(before), rtol=0, atol=0)
+    assert network.training
+
+
+def test_loss_along_gradient_reports_a_step_out_of_range(network):
+    loss = lambda output, target: (output - target).square().sum()  # noqa: E731
+    found = loss_along_gradient(
+        network, torch.randn(5, 3), torch.ones(5, 2), [0.0, 1e30], loss
+    )
+    assert found.isfinite().tolist() == [True, False]
+
+
 def test_bad_input(network):
+    with pytest.raises(ValueError, match="at least one step size: got none"):
+        loss_along_gradient(network, torch.ones(1, 3), torch.zeros(1).long(), [])
     with pytest.raises(
         ValueError, match=r"no innermost module of type .*Conv2d.*: got Sequential"
     ):

@@ -9,6 +9,10 @@ from dlkb.normalization.batch import (
     batch_statistics,
     update_running_statistics,
 )
+from dlkb.normalization.controls import (
+    RandomShiftScale,
+    ScaleShift,
+)
 from dlkb.normalization.folding import (
     batch_norm_as_conv,
     fold_batch_norms,
@@ -28,6 +32,8 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "RandomShiftScale",
+    "ScaleShift",
     "batch_norm",
     "batch_norm_as_conv",
     "batch_norm_backward",
