@@ -171,8 +171,8 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-vanishing#rate",
         NOTEBOOK,
-        "np.exp(-np.polyfit(",
-        "np.exp(np.polyfit(",
+        'samples=growth["batch norm", 1.0]',
+        'samples=growth["none", 1.0]',
     ),
     Mutation(
         "normalization/bn-vanishing#small batch",
