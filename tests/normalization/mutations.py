@@ -5,6 +5,9 @@ from bookkit.mutation import NOTEBOOK, Mutation
 BATCH = "dlkb.normalization.batch"
 FOLDING = "dlkb.normalization.folding"
 CONTROLS = "dlkb.normalization.controls"
+GROWTH = "dlkb.normalization.gradient_growth"
+REFERENCE = "dlkb.normalization.reference_batch"
+SATURATION = "dlkb.normalization.saturation"
 
 MUTATIONS = [
     # axes
@@ -624,5 +627,144 @@ MUTATIONS += [
         NOTEBOOK,
         '(fitted["batch norm", b] / fitted["plain", b])',
         '(fitted["plain", b] / fitted["batch norm", b])',
+    ),
+    # signals: vanishing and exploding gradients
+    Mutation(
+        "normalization/bn-vanishing#scale",
+        GROWTH,
+        "return math.sqrt(squared - 1 / (batch_size - 3))",
+        "return squared - 1 / (batch_size - 3)",
+    ),
+    Mutation(
+        "normalization/bn-vanishing#activations",
+        NOTEBOOK,
+        "network(x).std(0, correction=0)",
+        "network(x).var(0, correction=0)",
+    ),
+    Mutation(
+        "normalization/bn-vanishing#rate",
+        NOTEBOOK,
+        'samples=growth["batch norm", 1.0]',
+        'samples=growth["none", 1.0]',
+    ),
+    Mutation(
+        "normalization/bn-vanishing#small batch",
+        GROWTH,
+        "math.sqrt(1 - c**2) / math.pi + slope * c",
+        "1 / math.pi",
+    ),
+    # signals: saturation and shape
+    Mutation(
+        "normalization/bn-saturation-drift#vanishing without saturation",
+        NOTEBOOK,
+        "scale=0.5**0.5, act=nn.Sigmoid",
+        "scale=2.0, act=nn.Sigmoid",
+    ),
+    Mutation(
+        "normalization/bn-saturation-drift#without norm",
+        SATURATION,
+        "((v < low) | (v > high))",
+        "((v < low) & (v > high))",
+    ),
+    Mutation(
+        "normalization/bn-saturation-drift#top layer",
+        NOTEBOOK,
+        'samples=shares["with affine"][:, -1, -1]',
+        'samples=shares["with affine"][:, -1, 0]',
+    ),
+    Mutation(
+        "normalization/bn-saturation-drift#skewness",
+        NOTEBOOK,
+        " / v.double().std(0, correction=0)",
+        "",
+    ),
+    Mutation(
+        "normalization/bn-saturation-drift#not normal",
+        NOTEBOOK,
+        "(z**3).mean(0)",
+        "(z**4).mean(0)",
+    ),
+    Mutation(
+        "normalization/bn-saturation-drift#maximum",
+        NOTEBOOK,
+        "torch.tensor([0]), 1000.0)",
+        "torch.tensor([0]), 0.01)",
+    ),
+    # signals: bottom and top layers
+    Mutation(
+        "normalization/bn-bottom-layers#bottom against top",
+        NOTEBOOK,
+        "change[:, :, 0] / change[:, :, -1]",
+        "change[:, :, -1] / change[:, :, 0]",
+    ),
+    Mutation(
+        "normalization/bn-bottom-layers#with affine",
+        NOTEBOOK,
+        "samples=ratio[2], above=1.5",
+        "samples=ratio[0], above=1.5",
+    ),
+    Mutation(
+        "normalization/bn-bottom-layers#normalization",
+        NOTEBOOK,
+        "samples=none - bare, above",
+        "samples=full - bare, above",
+    ),
+    Mutation(
+        "normalization/bn-bottom-layers#final loss",
+        NOTEBOOK,
+        "samples=bare - full, expected",
+        "samples=none - full, expected",
+    ),
+    # signals: remedies
+    Mutation(
+        "normalization/three-remedies#clipping",
+        NOTEBOOK,
+        "full_norm = nn.utils.clip_grad_norm_(network.parameters(), max_norm=1.0)",
+        "full_norm = torch.tensor(2.0)\n"
+        "half = nn.utils.parameters_to_vector(network.parameters()) / 2\n"
+        "nn.utils.vector_to_parameters(half, network.parameters())",
+    ),
+    Mutation(
+        "normalization/three-remedies#gradient",
+        NOTEBOOK,
+        "max_norm=1.0)",
+        "max_norm=2.0)",
+    ),
+    Mutation(
+        "normalization/three-remedies#initialization",
+        NOTEBOOK,
+        "deep_network(scale=1.0)",
+        "deep_network(scale=1.4)",
+    ),
+    Mutation(
+        "normalization/three-remedies#activation",
+        NOTEBOOK,
+        "deep_network(nn.Tanh), nn.Tanh)",
+        "deep_network(nn.ReLU), nn.ReLU)",
+    ),
+    # signals: noise
+    Mutation(
+        "normalization/bn-batch-noise#exponent",
+        NOTEBOOK,
+        "out.std(0).mean().item()",
+        "out.var(0).mean().item()",
+    ),
+    Mutation(
+        "normalization/bn-batch-noise#training loss",
+        REFERENCE,
+        "torch.cat([input, self.reference])",
+        "torch.cat([input, self.reference[:0]])",
+    ),
+    Mutation(
+        "normalization/bn-batch-noise#same rate",
+        NOTEBOOK,
+        "same_rate = accuracy[0, 0] - accuracy[1, 0]",
+        "same_rate = accuracy[1, 0] - accuracy[0, 0]",
+    ),
+    Mutation(
+        "normalization/bn-batch-noise#tuned",
+        NOTEBOOK,
+        "accuracy[1, best_rate[1]]",
+        "accuracy[1, 0]",
     ),
 ]

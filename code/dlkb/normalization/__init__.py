@@ -20,6 +20,18 @@ from dlkb.normalization.folding import (
     fuse_conv_bn_weights,
     fuse_linear_bn_eval,
 )
+from dlkb.normalization.gradient_growth import (
+    relu_gradient_growth,
+)
+from dlkb.normalization.plain import (
+    plain_network,
+)
+from dlkb.normalization.reference_batch import (
+    ReferenceBatch,
+)
+from dlkb.normalization.saturation import (
+    saturated_share,
+)
 from dlkb.normalization.scaling import (
     min_max_scale,
     percentile_clip,
@@ -33,6 +45,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "RandomShiftScale",
+    "ReferenceBatch",
     "ScaleShift",
     "batch_norm",
     "batch_norm_as_conv",
@@ -44,6 +57,9 @@ __all__ = [
     "fuse_linear_bn_eval",
     "min_max_scale",
     "percentile_clip",
+    "plain_network",
+    "relu_gradient_growth",
+    "saturated_share",
     "scale_by_range",
     "scale_by_std",
     "standardize",
