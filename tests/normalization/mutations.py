@@ -4,13 +4,14 @@ from bookkit.mutation import NOTEBOOK, Mutation
 
 BATCH = "dlkb.normalization.batch"
 FOLDING = "dlkb.normalization.folding"
-CONTROLS = "dlkb.normalization.controls"
 GROWTH = "dlkb.normalization.gradient_growth"
 REFERENCE = "dlkb.normalization.reference_batch"
 SATURATION = "dlkb.normalization.saturation"
+CONTROLS = "dlkb.normalization.controls"
+SCALING = "dlkb.normalization.scaling"
 
 MUTATIONS = [
-    # axes
+    # 02, what batch norm computes
     Mutation(
         "normalization/bn-axes#loop",
         NOTEBOOK,
@@ -23,7 +24,6 @@ MUTATIONS = [
         "mean = x.mean(dim=dims)",
         "mean = x.mean(dim=[1, *dims[1:]])",
     ),
-    # definition
     Mutation(
         "normalization/bn-definition#value",
         BATCH,
@@ -84,7 +84,6 @@ MUTATIONS = [
         "square().mean(dim=dims)",
         "square().mean(dim=[0])[:, 0, 0]",
     ),
-    # parameters and buffers
     Mutation(
         "normalization/bn-parameters#learned numbers",
         NOTEBOOK,
@@ -109,7 +108,6 @@ MUTATIONS = [
         "ours = [name for name, _ in BatchNorm2d(C).named_parameters()]",
         "ours = [name for name in BatchNorm2d(C).state_dict() if 'num' not in name]",
     ),
-    # running update
     Mutation(
         "normalization/bn-running-update#mean",
         NOTEBOOK,
@@ -128,7 +126,6 @@ MUTATIONS = [
         "samples=layer.running_var",
         "samples=biased",
     ),
-    # order
     Mutation(
         "normalization/bn-update-order#torch",
         NOTEBOOK,
@@ -143,14 +140,12 @@ MUTATIONS = [
         "        if running_mean is not None:\n"
         "            mean, var = running_mean, running_var\n    else",
     ),
-    # evaluation
     Mutation(
         "normalization/bn-eval-fixed",
         NOTEBOOK,
         'for mode in ("evaluation", "training"):',
         'for mode in ("training", "evaluation"):',
     ),
-    # undo
     Mutation(
         "normalization/bn-can-undo#training, this batch",
         NOTEBOOK,
@@ -169,7 +164,6 @@ MUTATIONS = [
         "if training:\n        mean, var",
         "if training or True:\n        mean, var",
     ),
-    # bias
     Mutation(
         "normalization/bias-before-bn#output",
         NOTEBOOK,
@@ -188,12 +182,7 @@ MUTATIONS = [
         "before = norm.eval()(conv(x))",
         "before = norm(conv(x))",
     ),
-]
-
-SCALING = "dlkb.normalization.scaling"
-
-# What does scaling the data change, and what not?
-MUTATIONS += [
+    # 01, scaling data
     Mutation(
         "normalization/z-score#mean",
         SCALING,
@@ -380,128 +369,7 @@ MUTATIONS += [
         "batch_norm(batch, None, None, training=True), standardize",
         "batch_norm(batch, x.mean(0), x.var(0)), standardize",
     ),
-    # folding
-    Mutation(
-        "normalization/conv-bn-fusion#network",
-        FOLDING,
-        "    bias = bias * scale\n",
-        "    bias = bias * 1\n",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#network",
-        FOLDING,
-        "torch.promote_types(dtype, torch.float32)) + bn_eps",
-        "torch.promote_types(dtype, torch.float32))",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#parity",
-        FOLDING,
-        "blocks * scale.view(groups, 1, -1,",
-        "blocks * scale.view(groups, -1, 1,",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#training mode",
-        NOTEBOOK,
-        "whole(batch)",
-        "network(batch)",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#numbers saved",
-        NOTEBOOK,
-        "t.numel() for t in model.state_dict().values()",
-        "t.numel() for t in model.parameters()",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#multiplications saved",
-        NOTEBOOK,
-        "out.numel() * layer.weight[0].numel()",
-        "out.numel()",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#traffic saved",
-        NOTEBOOK,
-        "(nn.Identity, nn.Flatten)",
-        "nn.Flatten",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#border",
-        NOTEBOOK,
-        "absorbed.bias += shift_taps.sum((1, 2))",
-        "absorbed.bias += 0",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#other padding",
-        NOTEBOOK,
-        "pad(first(h), around, mode)",
-        "pad(first(h), around)",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#float32",
-        NOTEBOOK,
-        "copy.deepcopy(m).float()(images.float())",
-        "copy.deepcopy(m).half().float()(images.float())",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#float16",
-        NOTEBOOK,
-        'torch.bfloat16 if name == "bfloat16"',
-        'torch.bfloat16 if name != "original"',
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#fold, then round",
-        NOTEBOOK,
-        "copy.deepcopy(member).half()",
-        "copy.deepcopy(member)",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#eps in float16",
-        NOTEBOOK,
-        "layer.eps = 0.0  #",
-        "layer.eps = 0.01  #",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#spread, first convolution",
-        NOTEBOOK,
-        "for models in (networks, all_folded)]",
-        "for models in (networks, networks)]",
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#spread, second convolution",
-        NOTEBOOK,
-        '(3, "second")',
-        '(10, "second")',
-    ),
-    Mutation(
-        "normalization/conv-bn-fusion#quantizing commutes",
-        NOTEBOOK,
-        "top = ranges(layer) if",
-        "top = ranges(layer).max() if",
-    ),
-    Mutation(
-        "normalization/bn-as-1x1#full matrix",
-        FOLDING,
-        "conv.bias.copy_(_bias(None, mean, scale, bn.bias))",
-        "conv.bias.copy_(bn.bias)",
-    ),
-    Mutation(
-        "normalization/bn-as-1x1#depthwise",
-        FOLDING,
-        "= scale[c]\n",
-        "= scale[c // groups]\n",
-    ),
-    Mutation(
-        "normalization/bn-as-1x1#composition",
-        NOTEBOOK,
-        '"oc,cihw->oihw", D, square',
-        '"ic,ochw->oihw", D, square',
-    ),
-    Mutation(
-        "normalization/bn-as-1x1#affine",
-        NOTEBOOK,
-        '.train(mode == "training") for m',
-        ".train() for m",
-    ),
-    # why batch norm helps training
+    # 03, why batch norm helps
     Mutation(
         "normalization/bn-scale-invariance#output",
         NOTEBOOK,
@@ -628,7 +496,7 @@ MUTATIONS += [
         '(fitted["batch norm", b] / fitted["plain", b])',
         '(fitted["plain", b] / fitted["batch norm", b])',
     ),
-    # signals: vanishing and exploding gradients
+    # 04, signals
     Mutation(
         "normalization/bn-vanishing#scale",
         GROWTH,
@@ -653,7 +521,6 @@ MUTATIONS += [
         "math.sqrt(1 - c**2) / math.pi + slope * c",
         "1 / math.pi",
     ),
-    # signals: saturation and shape
     Mutation(
         "normalization/bn-saturation-drift#vanishing without saturation",
         NOTEBOOK,
@@ -690,7 +557,6 @@ MUTATIONS += [
         "torch.tensor([0]), 1000.0)",
         "torch.tensor([0]), 0.01)",
     ),
-    # signals: bottom and top layers
     Mutation(
         "normalization/bn-bottom-layers#bottom against top",
         NOTEBOOK,
@@ -715,7 +581,6 @@ MUTATIONS += [
         "samples=bare - full, expected",
         "samples=none - full, expected",
     ),
-    # signals: remedies
     Mutation(
         "normalization/three-remedies#clipping",
         NOTEBOOK,
@@ -742,7 +607,6 @@ MUTATIONS += [
         "deep_network(nn.Tanh), nn.Tanh)",
         "deep_network(nn.ReLU), nn.ReLU)",
     ),
-    # signals: noise
     Mutation(
         "normalization/bn-batch-noise#exponent",
         NOTEBOOK,
@@ -766,5 +630,126 @@ MUTATIONS += [
         NOTEBOOK,
         "accuracy[1, best_rate[1]]",
         "accuracy[1, 0]",
+    ),
+    # 07, folding
+    Mutation(
+        "normalization/conv-bn-fusion#network",
+        FOLDING,
+        "    bias = bias * scale\n",
+        "    bias = bias * 1\n",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#network",
+        FOLDING,
+        "torch.promote_types(dtype, torch.float32)) + bn_eps",
+        "torch.promote_types(dtype, torch.float32))",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#parity",
+        FOLDING,
+        "blocks * scale.view(groups, 1, -1,",
+        "blocks * scale.view(groups, -1, 1,",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#training mode",
+        NOTEBOOK,
+        "whole(images[:64])",
+        "network(images[:64])",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#numbers saved",
+        NOTEBOOK,
+        "t.numel() for t in model.state_dict().values()",
+        "t.numel() for t in model.parameters()",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#multiplications saved",
+        NOTEBOOK,
+        "out.numel() * layer.weight[0].numel()",
+        "out.numel()",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#traffic saved",
+        NOTEBOOK,
+        "(nn.Identity, nn.Flatten)",
+        "nn.Flatten",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#border",
+        NOTEBOOK,
+        "absorbed.bias += shift_taps.sum((1, 2))",
+        "absorbed.bias += 0",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#other padding",
+        NOTEBOOK,
+        "pad(first(h), around, mode)",
+        "pad(first(h), around)",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#float32",
+        NOTEBOOK,
+        "copy.deepcopy(m).float()(images.float())",
+        "copy.deepcopy(m).half().float()(images.float())",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#float16",
+        NOTEBOOK,
+        'torch.bfloat16 if name == "bfloat16"',
+        'torch.bfloat16 if name != "original"',
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#fold, then round",
+        NOTEBOOK,
+        "copy.deepcopy(member).half()",
+        "copy.deepcopy(member)",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#eps in float16",
+        NOTEBOOK,
+        "layer.eps = 0.0  #",
+        "layer.eps = 0.01  #",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#spread, first convolution",
+        NOTEBOOK,
+        "for models in (networks, all_folded)]",
+        "for models in (networks, networks)]",
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#spread, second convolution",
+        NOTEBOOK,
+        '(3, "second")',
+        '(10, "second")',
+    ),
+    Mutation(
+        "normalization/conv-bn-fusion#quantizing commutes",
+        NOTEBOOK,
+        "top = ranges(layer) if",
+        "top = ranges(layer).max() if",
+    ),
+    Mutation(
+        "normalization/bn-as-1x1#full matrix",
+        FOLDING,
+        "conv.bias.copy_(_bias(None, mean, scale, bn.bias))",
+        "conv.bias.copy_(bn.bias)",
+    ),
+    Mutation(
+        "normalization/bn-as-1x1#depthwise",
+        FOLDING,
+        "= scale[c]\n",
+        "= scale[c // groups]\n",
+    ),
+    Mutation(
+        "normalization/bn-as-1x1#composition",
+        NOTEBOOK,
+        '"oc,cihw->oihw", D, square',
+        '"ic,ochw->oihw", D, square',
+    ),
+    Mutation(
+        "normalization/bn-as-1x1#affine",
+        NOTEBOOK,
+        "copy.deepcopy(m).train(training)",
+        "copy.deepcopy(m).train()",
     ),
 ]

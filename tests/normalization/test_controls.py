@@ -119,7 +119,7 @@ def test_stacked_networks_get_noise_of_their_own():
     """What fit_many does. Fails for draws that torch.func cannot vectorize."""
     layers = [torch.nn.Sequential(RandomShiftScale(3, 1.0, 0.5)) for _ in range(2)]
     state = stack_module_state(layers)
-    call = lambda p, b, x: functional_call(layers[0], (p, b), (x,))  # noqa: E731
+    call = lambda p, b, x: functional_call(layers[0], (p, b), (x,))
     output = vmap(call, randomness="different")(*state, torch.zeros(2, 4, 3))
     assert not torch.equal(output[0], output[1])
 

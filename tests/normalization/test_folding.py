@@ -145,7 +145,7 @@ def test_our_batch_norms_fold_as_torchs():
 
 def test_by_hand():
     """scale = 4 / sqrt(3 + 1) = 2; weight 2 * (2, -1); bias 2 * (3 - 1) + 5 = 9, in every layout."""
-    of = lambda *v: torch.tensor(v)
+    of = lambda *v: torch.tensor(v)  # noqa: E731
     rest = (of(3.0), of(1.0), of(3.0), 1.0, of(4.0), of(5.0))
     for weight, transpose in (
         (of([[2.0, -1.0]]), False),
@@ -213,7 +213,7 @@ def test_dtype_is_kept_and_rounded_once(dtype):
         allowed = (4 if dtype == torch.float32 else 0.502) * unit * expected.abs()
         assert ((ours.double() - expected).abs() <= allowed + 1e-6).all()
     theirs = fusion.fuse_conv_bn_eval(conv, bn)
-    error = lambda m: (m.weight.double() - exact.weight).abs().max()
+    error = lambda m: (m.weight.double() - exact.weight).abs().max()  # noqa: E731
     assert error(fused) <= error(theirs) + 1e-7
 
 
@@ -236,6 +236,9 @@ def test_gradient_flags_follow_the_layer():
     fused = fuse_conv_bn_eval(conv, bn)
     assert not fused.weight.requires_grad
     assert not fused.bias.requires_grad
+    for flag in (True, False):
+        made = batch_norm_as_conv(bn.requires_grad_(flag))
+        assert {p.requires_grad for p in made.parameters()} == {flag}
 
 
 def test_the_state_goes_through_a_file(tmp_path):

@@ -107,7 +107,7 @@ def test_loss_along_gradient_of_a_parabola_by_hand():
     """w^2 / 2 at w = 3: a step of 1 reaches the minimum, a step of 2 the mirror image, one of 3 climbs."""
     model = nn.Linear(1, 1, bias=False)
     nn.init.constant_(model.weight, 3.0)
-    half_square = lambda output, target: output.square().sum() / 2  # noqa: E731
+    half_square = lambda output, target: output.square().sum() / 2
     found = loss_along_gradient(
         model, torch.ones(1, 1), torch.zeros(1), [0, 1, 2, 3], half_square
     )
@@ -128,7 +128,7 @@ def test_loss_along_gradient_leaves_the_network_alone(network):
 
 
 def test_loss_along_gradient_reports_a_step_out_of_range(network):
-    loss = lambda output, target: (output - target).square().sum()  # noqa: E731
+    loss = lambda output, target: (output - target).square().sum()
     found = loss_along_gradient(
         network, torch.randn(5, 3), torch.ones(5, 2), [0.0, 1e30], loss
     )
