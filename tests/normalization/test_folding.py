@@ -236,6 +236,9 @@ def test_gradient_flags_follow_the_layer():
     fused = fuse_conv_bn_eval(conv, bn)
     assert not fused.weight.requires_grad
     assert not fused.bias.requires_grad
+    for flag in (True, False):
+        made = batch_norm_as_conv(bn.requires_grad_(flag))
+        assert {p.requires_grad for p in made.parameters()} == {flag}
 
 
 def test_the_state_goes_through_a_file(tmp_path):

@@ -141,7 +141,8 @@ def batch_norm_as_conv(bn: nn.Module, groups: int = 1) -> nn.Module:
     Args:
         bn: BatchNorm1d (for (N, C, L) input), BatchNorm2d or BatchNorm3d, in evaluation mode.
         groups: of the convolution; 1 stores the full C x C matrix, C stores its diagonal alone.
-    Returns: Conv1d, Conv2d or Conv3d with kernel size 1, in evaluation mode, dtype and device of ``bn``.
+    Returns: Conv1d, Conv2d or Conv3d with kernel size 1, in evaluation mode, dtype and device of ``bn``; it
+        requires gradients if ``bn`` has parameters that do.
     Raises: TypeError: if ``bn`` is none of these. ValueError: if it is in training mode or has no running
         statistics, or ``groups`` does not divide the channels.
     Example:
@@ -169,7 +170,8 @@ def batch_norm_as_conv(bn: nn.Module, groups: int = 1) -> nn.Module:
         for c in range(channels):  # its place among the inputs of its own group
             conv.weight[c, c % (channels // groups)] = scale[c]
         conv.bias.copy_(_bias(None, mean, scale, bn.bias))
-    return conv.eval()
+    trainable = any(p.requires_grad for p in bn.parameters())
+    return conv.eval().requires_grad_(trainable)
 
 
 def fold_batch_norms(model: nn.Module) -> nn.Module:
