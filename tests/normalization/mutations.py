@@ -175,8 +175,8 @@ MUTATIONS = [
     Mutation(
         "normalization/conv-bn-fusion#training mode",
         NOTEBOOK,
-        "whole(batch)",
-        "network(batch)",
+        "whole(images[:64])",
+        "network(images[:64])",
     ),
     Mutation(
         "normalization/conv-bn-fusion#numbers saved",
@@ -271,7 +271,7 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-as-1x1#affine",
         NOTEBOOK,
-        '.train(mode == "training") for m',
-        ".train() for m",
+        "copy.deepcopy(m).train(training)",
+        "copy.deepcopy(m).train()",
     ),
 ]
