@@ -145,7 +145,7 @@ def test_our_batch_norms_fold_as_torchs():
 
 def test_by_hand():
     """scale = 4 / sqrt(3 + 1) = 2; weight 2 * (2, -1); bias 2 * (3 - 1) + 5 = 9, in every layout."""
-    of = lambda *v: torch.tensor(v)  # noqa: E731
+    of = lambda *v: torch.tensor(v)
     rest = (of(3.0), of(1.0), of(3.0), 1.0, of(4.0), of(5.0))
     for weight, transpose in (
         (of([[2.0, -1.0]]), False),
@@ -213,7 +213,7 @@ def test_dtype_is_kept_and_rounded_once(dtype):
         allowed = (4 if dtype == torch.float32 else 0.502) * unit * expected.abs()
         assert ((ours.double() - expected).abs() <= allowed + 1e-6).all()
     theirs = fusion.fuse_conv_bn_eval(conv, bn)
-    error = lambda m: (m.weight.double() - exact.weight).abs().max()  # noqa: E731
+    error = lambda m: (m.weight.double() - exact.weight).abs().max()
     assert error(fused) <= error(theirs) + 1e-7
 
 
