@@ -152,4 +152,123 @@ MUTATIONS = [
         "norm.eval()\nbefore",
         "before",
     ),
+    # --- 06: small, skewed, spread ---
+    # synchronized: the processes import the package afresh, so the change is to what they are given
+    Mutation(
+        "normalization/sync-bn#local",
+        NOTEBOOK,
+        "[(a, b, False) for a, b in pairs]",
+        "[(a, b, True) for a, b in pairs]",
+    ),
+    Mutation(
+        "normalization/sync-bn#value",
+        NOTEBOOK,
+        "together = run_processes(normalize_shard, [(a, b) for a, b in pairs])",
+        "together = run_processes(normalize_shard, [(a, b, False) for a, b in pairs])",
+    ),
+    Mutation(
+        "normalization/sync-bn#gradient",
+        NOTEBOOK,
+        "together = run_processes(normalize_shard, [(a, b) for a, b in pairs])",
+        "together = run_processes(normalize_shard, [(a, b / 4) for a, b in pairs])",
+    ),
+    # batch renorm
+    Mutation(
+        "normalization/brn#limits",
+        "dlkb.normalization.renorm",
+        "return r.clamp(1 / r_max, r_max), d.clamp(-d_max, d_max)",
+        "return r.clamp(1 / r_max, r_max), d",
+    ),
+    Mutation(
+        "normalization/brn#agreement",
+        "dlkb.normalization.renorm",
+        "output = output * _spread(r, input) + _spread(d, input)",
+        "output = (output + _spread(d, input)) * _spread(r, input)",
+    ),
+    Mutation(
+        "normalization/brn#gradient",
+        "dlkb.normalization.renorm",
+        "@torch.no_grad()\ndef renorm_correction",
+        "def renorm_correction",
+    ),
+    Mutation(
+        "normalization/brn#one class",
+        NOTEBOOK,
+        "partial(BatchRenorm1d, momentum=0.1), {}",
+        "BatchNorm1d, {}",
+    ),
+    Mutation(
+        "normalization/brn#two classes",
+        NOTEBOOK,
+        "train, kind, 30, steps, draw)",
+        "train, 10 if kind == 2 else kind, 30, steps, draw)",
+    ),
+    Mutation(
+        "normalization/brn#four samples",
+        NOTEBOOK,
+        "batch_order(len(train), 4, steps, draw)",
+        "batch_order(len(train), 32, steps, draw)",
+    ),
+    Mutation(
+        "normalization/brn#all classes",
+        NOTEBOOK,
+        "samples=balanced",
+        'samples=gain["4 samples"]',
+    ),
+    # cross-iteration
+    Mutation(
+        "normalization/cbn#first layer",
+        "dlkb.normalization.cross_iteration",
+        "        input.mean(0),\n",
+        "        (input + 0.01).mean(0),\n",
+    ),
+    Mutation(
+        "normalization/cbn#mean",
+        "dlkb.normalization.cross_iteration",
+        "errors = (mean - true_mean) / true_var.sqrt(), (var / true_var).sqrt() - 1",
+        "errors = (var / true_var).sqrt() - 1, (mean - true_mean) / true_var.sqrt()",
+    ),
+    Mutation(
+        "normalization/cbn#deviation",
+        "dlkb.normalization.cross_iteration",
+        "(var / true_var).sqrt() - 1",
+        "(mean - true_mean) / true_var.sqrt()",
+    ),
+    Mutation(
+        "normalization/cbn#order",
+        "dlkb.normalization.cross_iteration",
+        "2 * output.T @ input / len(input)",
+        "output.T @ input / len(input)",
+    ),
+    Mutation(
+        "normalization/cbn#within one batch",
+        "dlkb.normalization.cross_iteration",
+        "torch.stack(squares).mean(0) - mean.square()",
+        "(torch.stack(squares) - torch.stack(means).square()).mean(0)",
+    ),
+    # recurrent
+    Mutation(
+        "normalization/bn-rnn#instance norm",
+        NOTEBOOK,
+        "state.mean(2, keepdim=True)",
+        "state.mean(1, keepdim=True)",
+    ),
+    Mutation(
+        "normalization/bn-rnn#untrained statistics",
+        NOTEBOOK,
+        "bank.norms.append(BatchNorm1d(M * H, affine=False))",
+        "bank.norms.append(bank.norms[-1])",
+    ),
+    Mutation(
+        "normalization/bn-rnn#reused statistics",
+        NOTEBOOK,
+        "samples=to_reused",
+        "samples=to_untrained",
+    ),
+    Mutation(
+        "normalization/bn-rnn#training length",
+        NOTEBOOK,
+        "values[:, :T].mean(1)",
+        "values[:, T:].mean(1)",
+    ),
 ]
