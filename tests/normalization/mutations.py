@@ -206,8 +206,14 @@ MUTATIONS = [
     Mutation(
         "normalization/brn#four samples",
         NOTEBOOK,
-        "batch_order(len(train), 4, steps, draw)",
-        "batch_order(len(train), 32, steps, draw)",
+        'samples=gain["4 samples"]',
+        "samples=balanced",
+    ),
+    Mutation(
+        "normalization/brn#32 samples",
+        NOTEBOOK,
+        'samples=gain["32 samples"]',
+        'samples=gain["2 of 10 classes"]',
     ),
     Mutation(
         "normalization/brn#all classes",
@@ -224,9 +230,9 @@ MUTATIONS = [
     ),
     Mutation(
         "normalization/cbn#mean",
-        "dlkb.normalization.cross_iteration",
-        "errors = (mean - true_mean) / true_var.sqrt(), (var / true_var).sqrt() - 1",
-        "errors = (var / true_var).sqrt() - 1, (mean - true_mean) / true_var.sqrt()",
+        NOTEBOOK,
+        "compensated[1, -1] / stale[1, -1]",
+        "alone[1, -1] / stale[1, -1]",
     ),
     Mutation(
         "normalization/cbn#deviation",

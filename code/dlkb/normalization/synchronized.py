@@ -4,6 +4,7 @@ import datetime
 import os
 import socket
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -172,7 +173,7 @@ def run_processes(
         seconds: how long a process waits for another before it gives up.
     Returns: one tuple of tensors for each process, in order.
     Raises: ValueError: for no process, or a function that cannot be imported.
-        torch.multiprocessing.ProcessRaisedException: with the traceback, if one of them raises.
+        RuntimeError: with the traceback of the process that failed first.
     """
     if not arguments:
         raise ValueError("give one tuple of arguments for each process: got none")
@@ -188,12 +189,21 @@ def run_processes(
     if method == "forkserver":  # torch is imported once, for all
         processes.get_context(method).set_forkserver_preload([__name__])
     with tempfile.TemporaryDirectory() as folder:
-        processes.start_processes(
-            _work,
-            (function, [tuple(own) for own in arguments], folder, seconds),
-            nprocs=len(arguments),
-            start_method=method,
-        )
+        try:
+            processes.start_processes(
+                _work,
+                (function, [tuple(own) for own in arguments], folder, seconds),
+                nprocs=len(arguments),
+                start_method=method,
+            )
+        except (
+            processes.ProcessRaisedException,
+            processes.ProcessExitedException,
+        ) as failure:
+            # One failure makes the others fail too, for want of their peer: the first is the cause.
+            errors = sorted(Path(folder).glob("*.error"), key=_written)
+            cause = errors[0].read_text() if errors else str(failure)
+            raise RuntimeError(f"a process failed:\n{cause}") from failure
         return [
             torch.load(Path(folder) / f"{rank}.pt") for rank in range(len(arguments))
         ]
@@ -215,5 +225,12 @@ def _work(rank: int, function, arguments, folder: str, seconds: float) -> None:
     try:
         torch.save(tuple(function(*arguments[rank])), Path(folder) / f"{rank}.pt")
         dist.barrier()
+    except Exception:
+        (Path(folder) / f"{rank}.error").write_text(traceback.format_exc())
+        raise
     finally:
         dist.destroy_process_group()
+
+
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns
