@@ -225,8 +225,8 @@ def check(
     Conventions: an array is compared by its largest absolute difference from ``expected``; the tolerance is
     ``atol + rtol * max|expected|``, and the bound is inclusive. ``above`` and ``below`` are strict when
     ``margin`` is 0. NaN passes no bound. With ``samples``, ``rival`` may be samples too: then their
-    interval must break the bound, and their mean be further out than the measured one, so that a rival does not
-    fail for being noisy alone.
+    interval must break the bound, and their mean lie further out than the measured one, so that a rival
+    does not fail for being noisy alone.
 
     Args:
         id: full id of a claim in ``data/claims``.

@@ -13,6 +13,12 @@ from dlkb.normalization.controls import (
     RandomShiftScale,
     ScaleShift,
 )
+from dlkb.normalization.cross_iteration import (
+    IterationStatistics,
+    iteration_statistics,
+    statistics_error,
+    window_statistics,
+)
 from dlkb.normalization.folding import (
     batch_norm_as_conv,
     fold_batch_norms,
@@ -29,6 +35,12 @@ from dlkb.normalization.plain import (
 from dlkb.normalization.reference_batch import (
     ReferenceBatch,
 )
+from dlkb.normalization.renorm import (
+    BatchRenorm1d,
+    BatchRenorm2d,
+    batch_renorm,
+    renorm_correction,
+)
 from dlkb.normalization.saturation import (
     saturated_share,
 )
@@ -39,29 +51,49 @@ from dlkb.normalization.scaling import (
     scale_by_std,
     standardize,
 )
+from dlkb.normalization.synchronized import (
+    all_reduce_sum,
+    normalize_shard,
+    run_processes,
+    synchronized_batch_norm,
+    synchronized_statistics,
+)
 
 __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "BatchRenorm1d",
+    "BatchRenorm2d",
+    "IterationStatistics",
     "RandomShiftScale",
     "ReferenceBatch",
     "ScaleShift",
+    "all_reduce_sum",
     "batch_norm",
     "batch_norm_as_conv",
     "batch_norm_backward",
+    "batch_renorm",
     "batch_statistics",
     "fold_batch_norms",
     "fuse_conv_bn_eval",
     "fuse_conv_bn_weights",
     "fuse_linear_bn_eval",
+    "iteration_statistics",
     "min_max_scale",
+    "normalize_shard",
     "percentile_clip",
     "plain_network",
     "relu_gradient_growth",
+    "renorm_correction",
+    "run_processes",
     "saturated_share",
     "scale_by_range",
     "scale_by_std",
     "standardize",
+    "statistics_error",
+    "synchronized_batch_norm",
+    "synchronized_statistics",
     "update_running_statistics",
+    "window_statistics",
 ]
