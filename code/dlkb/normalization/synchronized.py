@@ -14,8 +14,9 @@ from torch import Tensor
 
 from dlkb.normalization.batch import (
     _at_least_float32,
-    _check_constants,
+    _check_eps,
     _check_input,
+    _check_momentum,
     _check_per_channel,
     _spread,
     batch_norm,
@@ -57,7 +58,8 @@ def synchronized_batch_norm(
     if not training:
         return batch_norm(input, running_mean, running_var, weight, bias, eps=eps)
     _check_input(input)
-    _check_constants(momentum, eps, training)
+    _check_momentum(momentum)
+    _check_eps(eps, training)
     _check_per_channel(input, running_mean=running_mean, running_var=running_var)
     _check_per_channel(input, weight=weight, bias=bias)
     mean, var, count = synchronized_statistics(input, process_group)
