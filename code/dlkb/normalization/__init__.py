@@ -26,8 +26,24 @@ from dlkb.normalization.folding import (
     fuse_conv_bn_weights,
     fuse_linear_bn_eval,
 )
+from dlkb.normalization.ghost import (
+    GhostBatchNorm2d,
+    ghost_batch_norm,
+)
 from dlkb.normalization.gradient_growth import (
     relu_gradient_growth,
+)
+from dlkb.normalization.group import (
+    GroupNorm,
+    group_norm,
+)
+from dlkb.normalization.instance import (
+    InstanceNorm2d,
+    instance_norm,
+)
+from dlkb.normalization.layer import (
+    LayerNorm,
+    layer_norm,
 )
 from dlkb.normalization.plain import (
     plain_network,
@@ -40,6 +56,10 @@ from dlkb.normalization.renorm import (
     BatchRenorm2d,
     batch_renorm,
     renorm_correction,
+)
+from dlkb.normalization.rms import (
+    RMSNorm,
+    rms_norm,
 )
 from dlkb.normalization.saturation import (
     saturated_share,
@@ -65,7 +85,12 @@ __all__ = [
     "BatchNorm3d",
     "BatchRenorm1d",
     "BatchRenorm2d",
+    "GhostBatchNorm2d",
+    "GroupNorm",
+    "InstanceNorm2d",
     "IterationStatistics",
+    "LayerNorm",
+    "RMSNorm",
     "RandomShiftScale",
     "ReferenceBatch",
     "ScaleShift",
@@ -79,13 +104,18 @@ __all__ = [
     "fuse_conv_bn_eval",
     "fuse_conv_bn_weights",
     "fuse_linear_bn_eval",
+    "ghost_batch_norm",
+    "group_norm",
+    "instance_norm",
     "iteration_statistics",
+    "layer_norm",
     "min_max_scale",
     "normalize_shard",
     "percentile_clip",
     "plain_network",
     "relu_gradient_growth",
     "renorm_correction",
+    "rms_norm",
     "run_processes",
     "saturated_share",
     "scale_by_range",

@@ -3,6 +3,13 @@
 import torch
 from torch import Tensor, nn
 
+from dlkb.normalization._shared import (
+    _at_least_float32,
+    _check_input,
+    _check_per_channel,
+    _spread,
+)
+
 __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
@@ -326,45 +333,6 @@ class BatchNorm3d(_BatchNorm):
 
 def _all_but_channels(input: Tensor) -> list[int]:
     return [d for d in range(input.dim()) if d != 1]
-
-
-def _spread(per_channel: Tensor, input: Tensor) -> Tensor:
-    """(C,) -> (1, C, 1, ...), to be broadcast over ``input``."""
-    return per_channel.view(1, -1, *[1] * (input.dim() - 2))
-
-
-def _at_least_float32(input: Tensor) -> Tensor:
-    return input if input.dtype == torch.float64 else input.float()
-
-
-def _check_input(input: Tensor) -> None:
-    if not input.is_floating_point():
-        raise TypeError(
-            "input must be floating point, since it is divided by a deviation: "
-            f"got {input.dtype}; use .float()"
-        )
-    if input.dim() < 2 or input.shape[1] == 0:
-        raise ValueError(
-            f"input must be (N, C, *) with at least 1 channel: got shape {tuple(input.shape)}"
-        )
-
-
-def _check_per_channel(input: Tensor, **values: Tensor | None) -> None:
-    channels = input.shape[1]
-    for name, value in values.items():
-        if value is None:
-            continue
-        if tuple(value.shape) != (channels,):
-            raise ValueError(
-                f"{name} must hold one value for each of the {channels} channels, "
-                f"shape ({channels},): got {tuple(value.shape)}"
-            )
-        if not value.is_floating_point():
-            raise TypeError(f"{name} must be floating point: got {value.dtype}")
-        if value.device != input.device:
-            raise ValueError(
-                f"{name} must be on the input's device, {input.device}: got {value.device}"
-            )
 
 
 def _check_momentum(momentum: float) -> None:

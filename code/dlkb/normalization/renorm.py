@@ -3,14 +3,16 @@
 import torch
 from torch import Tensor
 
-from dlkb.normalization.batch import (
+from dlkb.normalization._shared import (
     _at_least_float32,
-    _BatchNorm,
-    _check_eps,
     _check_input,
-    _check_momentum,
     _check_per_channel,
     _spread,
+)
+from dlkb.normalization.batch import (
+    _BatchNorm,
+    _check_eps,
+    _check_momentum,
     batch_norm,
     batch_statistics,
     update_running_statistics,

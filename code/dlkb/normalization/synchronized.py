@@ -12,13 +12,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from dlkb.normalization.batch import (
+from dlkb.normalization._shared import (
     _at_least_float32,
-    _check_eps,
     _check_input,
-    _check_momentum,
     _check_per_channel,
     _spread,
+)
+from dlkb.normalization.batch import (
+    _check_eps,
+    _check_momentum,
     batch_norm,
     update_running_statistics,
 )
