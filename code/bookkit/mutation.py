@@ -26,6 +26,7 @@ from dlkb.claims import CheckFailed
 
 NOTEBOOK = "notebook"
 CAUGHT = "caught"
+STARTS_PROCESSES = "run_processes"
 KEPT = (
     "dlkb",
     "dlkb.claims",
@@ -95,6 +96,7 @@ def _try_texts(
 ) -> list[tuple[Mutation, str]]:
     """Run the notebook in a process of its own; fork at each cell that a mutation changes."""
     at: dict[int, list[tuple[Mutation, str]]] = {}
+    found = []
     for mutation in mutations:
         changed = _replace(mutation, "\0".join(cells)).split("\0")
         number = next(
@@ -102,27 +104,36 @@ def _try_texts(
             for i, (old, new) in enumerate(zip(cells, changed, strict=True))
             if old != new
         )
-        at.setdefault(number, []).append((mutation, changed[number]))
+        last = max(
+            i
+            for i, cell in enumerate(cells)
+            if mutation.check.partition("#")[0] in cell
+        )
+        if any(STARTS_PROCESSES in cell for cell in cells[number : last + 1]):
+            # A fork of a process that has started others cannot wait for them: from the beginning, then.
+            found.append(
+                (mutation, _apart(lambda c=changed, m=mutation: _raises(c, m.check)))
+            )
+        else:
+            at.setdefault(number, []).append((mutation, changed[number]))
 
     def run() -> list[tuple[Mutation, str]]:
         namespace: dict = {"__name__": "__main__"}
-        found = []
+        tried = []
         for number, cell in enumerate(cells):
             for mutation, text in at.get(number, []):
                 rest = [text, *cells[number + 1 :]]
                 outcome = _apart(
                     lambda rest=rest, m=mutation: _raises(rest, m.check, namespace)
                 )
-                found.append((mutation, outcome))
+                tried.append((mutation, outcome))
             _execute(cell, number + 1, namespace)
-        return found
+        return tried
 
-    found = _apart(run)
-    return (
-        [(m, f"without it: {found}") for m in mutations]
-        if isinstance(found, str)
-        else found
-    )
+    forked = _apart(run)
+    if isinstance(forked, str):
+        forked = [(m, f"without it: {forked}") for own in at.values() for m, _ in own]
+    return found + forked
 
 
 def _apart(action: Callable[[], Any]) -> Any:

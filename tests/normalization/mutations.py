@@ -554,8 +554,8 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-saturation-drift#not normal",
         NOTEBOOK,
-        "(z**3).mean(0)",
-        "(z**4).mean(0)",
+        "skews.append(after.abs().mean().item())",
+        "skews.append(after.square().mean().item())",
     ),
     Mutation(
         "normalization/bn-saturation-drift#maximum",
@@ -751,8 +751,8 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-small-batch#1 against 64",
         "dlkb.normalization.ghost",
-        "parts = x.reshape(-1, ghost_size, *x.shape[1:])",
-        "parts = x.reshape(-1, x.shape[0], *x.shape[1:])",
+        "-1, ghost_size, *x.shape[1:]",
+        "-1, x.shape[0], *x.shape[1:]",
     ),
     Mutation(
         "normalization/bn-small-batch#1 against 8",
@@ -816,9 +816,9 @@ MUTATIONS = [
     ),
     Mutation(
         "normalization/choose-a-norm#1 sample",
-        "dlkb.normalization.ghost",
-        "parts = x.reshape(-1, ghost_size, *x.shape[1:])",
-        "parts = x.reshape(-1, x.shape[0], *x.shape[1:])",
+        NOTEBOOK,
+        'samples=error["BN 1"] - batch_free',
+        'samples=error["BN 4"] - batch_free',
     ),
     Mutation(
         "normalization/choose-a-norm#2 samples",
