@@ -108,8 +108,8 @@ def replace(path, old, new):
             "has parts: say which, one of normalization/bn-definition#value",
         ),
         (
-            "{claim}`128 <normalization/bn-parameters#learned numbers>`",
-            "{claim}`128 <normalization/bn-parameters#buffers>`",
+            "{claim}`0.020 <normalization/normalize-makes-normal#quantile transform>`",
+            "{claim}`0.020 <normalization/bn-parameters#buffers>`",
             "measured is no number",
         ),
     ],
