@@ -8,7 +8,7 @@ BOOK = .venv/book/bin/python -m bookkit
 TEST = .venv/test/bin/python -m bookkit
 LAB = .venv/lab/bin/python -m bookkit
 
-.PHONY: help book serve test execute foreign bench lab lock clean
+.PHONY: help book serve test execute foreign mutate bench lab lock clean
 
 help:
 	@echo "make book      build the site (installs what it needs; no torch), print where it is"
@@ -17,6 +17,7 @@ help:
 	@echo "make lab       JupyterLab on the notebooks"
 	@echo "make execute   execute stale notebooks in parallel"
 	@echo "make foreign   every notebook as another processor would run it: only bounds count"
+	@echo "make mutate    see each check notice the wrong changes made for it, where something changed"
 	@echo "make bench     measure building and executing"
 	@echo "make clean     remove what was built"
 	@echo "make help      this list"
@@ -40,6 +41,10 @@ execute:
 foreign:
 	@$(SETUP) test >/dev/null
 	@$(TEST) foreign
+
+mutate:
+	@$(SETUP) test >/dev/null
+	@$(TEST) mutate
 
 bench:
 	@$(SETUP) test >/dev/null

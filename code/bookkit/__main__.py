@@ -64,6 +64,14 @@ def _parser() -> argparse.ArgumentParser:
         _foreign,
         "run every notebook as another processor would; only bounds count",
     )
+    mutate = command(
+        "mutate",
+        _mutate,
+        "try the wrong changes that each check must notice, where something changed",
+    )
+    mutate.add_argument(
+        "--force", action="store_true", help="also those that are on record as caught"
+    )
     test = command("test", _test, "everything CI checks")
     test.add_argument(
         "--only", choices=["style", "unit", "notebooks", "site"], help="one part"
@@ -116,6 +124,12 @@ def _foreign(options) -> int:
     from bookkit import proof
 
     return proof.run_notebooks(Book(options.root), foreign=True)
+
+
+def _mutate(options) -> int:
+    from bookkit.caught import mutate
+
+    return 1 if mutate(Book(options.root), options.force) else 0
 
 
 def _test(options) -> int:

@@ -52,8 +52,13 @@ def read_notebook(path: Path) -> dict[str, Any]:
 
 
 def write_notebook(path: Path, notebook: dict[str, Any]) -> None:
-    """Write beside, then rename: a reader, or an interruption, never meets half a notebook."""
+    """Store a notebook, laid out the same way every time."""
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside, then rename: a reader, or an interruption, never meets half a file."""
     handle, beside = tempfile.mkstemp(
         dir=path.parent, prefix=f".{path.stem}-", suffix=".part"
     )

@@ -11,7 +11,7 @@ from bookkit.__main__ import main
 from bookkit.book import Book
 
 ROOT = Book().root
-COMMANDS = "book test serve lab execute foreign bench clean help"
+COMMANDS = "book test serve lab execute foreign mutate bench clean help"
 
 
 def test_help_lists_every_command(capsys):
