@@ -64,6 +64,13 @@ def _parser() -> argparse.ArgumentParser:
         _foreign,
         "run every notebook as another processor would; only bounds count",
     )
+    plain = command(
+        "plain",
+        _plain,
+        "run notebooks as plain Python, without Jupyter, on any device; only bounds count",
+    )
+    plain.add_argument("names", nargs="*", help="parts of notebooks' names")
+    plain.add_argument("--device", default="cuda", help="a torch device; cuda")
     mutate = command(
         "mutate",
         _mutate,
@@ -124,6 +131,12 @@ def _foreign(options) -> int:
     from bookkit import proof
 
     return proof.run_notebooks(Book(options.root), foreign=True)
+
+
+def _plain(options) -> int:
+    from bookkit import plain
+
+    return 1 if plain.run(Book(options.root), options.names, options.device) else 0
 
 
 def _mutate(options) -> int:

@@ -41,7 +41,7 @@ def execute(
     Raises: ValueError: if a name fits no notebook.
     """
     started = time.perf_counter()
-    chosen = _choose(book, names)
+    chosen = choose(book, names)
     fingerprints = Fingerprints(book)
     stale = (
         set(chosen) if force else set(stale_notebooks(book, fingerprints)) & set(chosen)
@@ -190,7 +190,11 @@ def _seconds(path: Path) -> float:
     return read_notebook(path)["metadata"].get("dlkb", {}).get("seconds", float("inf"))
 
 
-def _choose(book: Book, names: list[str] | None) -> list[Path]:
+def choose(book: Book, names: list[str] | None) -> list[Path]:
+    """The notebooks whose names contain one of ``names``; all if none is given.
+
+    Raises: ValueError: if a name fits no notebook.
+    """
     every = book.notebooks()
     if not names:
         return every

@@ -50,7 +50,8 @@ class Fingerprints:
         for module in sorted(modules):
             _add(digest, module, self._file(module).read_bytes())
         recorded = self.book.recorded / path.parent.name
-        for record in sorted(p for p in recorded.rglob("*") if p.is_file()):
+        files = (p for p in recorded.rglob("[!.]*") if p.is_file())  # none half-made
+        for record in sorted(files):
             _add(digest, record.relative_to(recorded).as_posix(), record.read_bytes())
         _add(digest, "pins", self._pins)
         return digest.hexdigest()[:16]

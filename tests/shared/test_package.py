@@ -77,6 +77,8 @@ def test_importing_a_module_only_defines(path):
         | ast.Expr
     )
     for node in ast.parse(path.read_text()).body:
+        if ast.unparse(node).startswith("if __name__ == '__main__':"):
+            continue  # a command: not done on import
         assert isinstance(node, allowed), ast.unparse(node)
         if isinstance(node, ast.Expr):
             assert isinstance(node.value, ast.Constant), ast.unparse(node)
@@ -107,8 +109,10 @@ def test_a_chapters_public_list_does_nothing_but_import(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_code_is_reached_by_import_statements_only(path):
-    """What else would bring code in is not seen by the fingerprint."""
-    assert not re.search(r"\bimportlib\b|__import__|\bexec\(", path.read_text())
+    """What else would bring code in is not seen by the fingerprint. (``record`` runs experiments by name; of
+    them notebooks read data alone, which the fingerprint does see.)"""
+    other = r"\bimportlib\b|__import__|\bexec\(|\bresolve_name\b"
+    assert bool(re.search(other, path.read_text())) == (path.name == "record.py")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
