@@ -244,6 +244,19 @@ MUTATIONS = [
         '"z-score": PowerTransformer().fit_transform(columns),\n',
     ),
     Mutation(
+        "normalization/normalize-makes-normal#distance",
+        NOTEBOOK,
+        "one = v[:, worst]\n",
+        'one = v[:, worst] ** (2 if name == "raw" else 1)\n',
+    ),
+    Mutation(
+        "normalization/normalize-makes-normal#not normal",
+        NOTEBOOK,
+        '"Yeo-Johnson": PowerTransformer().fit_transform(columns)',
+        '"Yeo-Johnson": QuantileTransformer(n_quantiles=8, output_distribution="normal")'
+        ".fit_transform(columns)",
+    ),
+    Mutation(
         "normalization/normalize-makes-normal#power transform",
         NOTEBOOK,
         "PowerTransformer().fit_transform(columns)",
@@ -282,26 +295,32 @@ MUTATIONS = [
     Mutation(
         "normalization/unit-invariance#least squares",
         NOTEBOOK,
-        '"least squares": LinearRegression()',
-        '"least squares": Ridge(1.0)',
+        '"least squares": least_squares',
+        '"least squares": by(Ridge(1.0))',
     ),
     Mutation(
         "normalization/unit-invariance#tree",
         NOTEBOOK,
-        '"tree": DecisionTreeRegressor(max_depth=4, random_state=0)',
-        '"tree": Ridge(1.0)',
+        '"tree": by(DecisionTreeRegressor(max_depth=4, random_state=0))',
+        '"tree": by(Ridge(1.0))',
     ),
     Mutation(
         "normalization/unit-invariance#ridge",
         NOTEBOOK,
-        '"ridge": Ridge(10.0)',
-        '"ridge": Ridge(1e-6)',
+        '"ridge": by(Ridge(10.0))',
+        '"ridge": least_squares',
+    ),
+    Mutation(
+        "normalization/unit-invariance#cut off",
+        NOTEBOOK,
+        "partial(least_squares, cut_off=1e-6)",
+        "partial(least_squares, cut_off=1e-9)",
     ),
     Mutation(
         "normalization/unit-invariance#k-means",
         NOTEBOOK,
-        'adjusted_rand_score(*fitted["k-means"])',
-        'adjusted_rand_score(*fitted["k-means"][:1] * 2)',
+        "1 - adjusted_rand_score(old, new)",
+        "1 - adjusted_rand_score(new, new)",
     ),
     Mutation(
         "normalization/unit-invariance#scaled",
@@ -310,10 +329,16 @@ MUTATIONS = [
         "measured=list(raw.values())",
     ),
     Mutation(
+        "normalization/contour-conditioning#most pairs",
+        NOTEBOOK,
+        "stds = blocks.diagonal(dim1=1, dim2=2).sqrt()",
+        "stds = blocks.diagonal(dim1=1, dim2=2)",
+    ),
+    Mutation(
         "normalization/contour-conditioning#not round",
         NOTEBOOK,
-        'r = abs(hessians["z-score"]',
-        'r = abs(hessians["raw"]',
+        "r = scaled_blocks[:, 0, 1].abs()",
+        "r = blocks[:, 0, 1].abs()",
     ),
     Mutation(
         "normalization/contour-conditioning#condition number",
@@ -354,8 +379,8 @@ MUTATIONS = [
     Mutation(
         "normalization/normalization-vs-regularization#standardization",
         NOTEBOOK,
-        '"least squares", "least squares", "ridge"]',
-        '"least squares", "ridge", "ridge"]',
+        "[LinearRegression(), LinearRegression(), Ridge(10.0)]",
+        "[LinearRegression(), Ridge(10.0), Ridge(10.0)]",
     ),
     Mutation(
         "normalization/normalization-vs-regularization#penalty, training loss",
