@@ -1,9 +1,11 @@
 """Data as promised: real sets with their known shapes, generated ones with a truth that can be recomputed."""
 
 import gzip
+import hashlib
 import pickle
 import struct
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -50,6 +52,23 @@ def test_photographs():
     for name in ("china", "flower"):
         image = photograph(name)
         assert (image.shape, image.dtype) == ((3, 427, 640), torch.uint8)
+
+
+def test_the_datasheets_give_the_checksums():
+    """Catches data that changed within a dependency, and a checksum that nobody computed."""
+    import sklearn.datasets
+    from torchvision.datasets import CIFAR10, FashionMNIST
+
+    sheet = Path(__file__).parents[2].joinpath("data", "README.md").read_text("utf-8")
+    for data in (table("wine"), table("breast_cancer"), digits()):
+        values = data.x.numpy().astype("<f4").tobytes()
+        values += data.y.numpy().astype("<i8").tobytes()
+        assert hashlib.sha256(values).hexdigest() in sheet
+    folder = Path(sklearn.datasets.__file__).parent / "images"
+    for name in ("china.jpg", "flower.jpg"):
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() in sheet
+    for md5 in (CIFAR10.tgz_md5, *(md5 for _, md5 in FashionMNIST.resources)):
+        assert md5 in sheet
 
 
 def test_a_split_is_random_complete_and_repeatable():
