@@ -3,6 +3,7 @@
 Nothing is downloaded unless asked. Datasheets: ``data/README.md``.
 """
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -140,7 +141,7 @@ def draw_shapes(
     classes: tuple[str, ...] = SHAPES,
     weights: tuple[float, ...] | None = None,
     radius: tuple[float, float] = (5.0, 10.0),
-    centred: bool = False,
+    spread: float = 1.0,
     brightness: tuple[float, float] = (0.6, 1.0),
     clutter: int = 0,
     noise: float = 0.05,
@@ -155,7 +156,8 @@ def draw_shapes(
         classes: which of ``SHAPES``.
         weights: relative frequency of each class; None for equal.
         radius: smallest and largest half extent of a shape, pixels.
-        centred: put every shape in the middle instead of anywhere.
+        spread: how far from the middle a shape may lie, as a share of the room it has: 0 puts every shape in
+            the middle, 1 anywhere.
         brightness: smallest and largest grey level of a shape; the background is 0.
         clutter: number of small bright squares behind the shape, each of 2 by 2 pixels.
         noise: standard deviation of the grey noise added everywhere, before clipping to [0, 1].
@@ -166,7 +168,7 @@ def draw_shapes(
         (torch.Size([4, 1, 32, 32]), torch.Size([4, 4]))
     """
     _check_shapes(
-        count, image_size, classes, weights, radius, brightness, clutter, noise
+        count, image_size, classes, weights, radius, spread, brightness, clutter, noise
     )
 
     def uniform(low: float, high: float, *size: int) -> Tensor:
@@ -176,10 +178,8 @@ def draw_shapes(
     chosen = torch.multinomial(chances, count, replacement=True, generator=generator)
     y = torch.tensor([SHAPES.index(name) for name in classes])[chosen]
     r = uniform(*radius, count)
-    room = image_size / 2 - r  # how far the centre may lie from the middle
-    offset = (
-        torch.zeros(count, 2) if centred else uniform(-1, 1, count, 2) * room[:, None]
-    )
+    room = image_size / 2 - r  # how far the centre can lie from the middle
+    offset = uniform(-1, 1, count, 2) * spread * room[:, None]
     masks = _masks(y, image_size / 2 + offset, r, image_size)  # (N, H, W)
 
     x = _clutter(count, image_size, clutter, generator)  # (N, H, W)
@@ -232,11 +232,11 @@ def _clutter(
 
 
 def _check_shapes(
-    count, image_size, classes, weights, radius, brightness, clutter, noise
+    count, image_size, classes, weights, radius, spread, brightness, clutter, noise
 ) -> None:
-    if count < 1 or clutter < 0 or noise < 0:
+    if count < 1 or clutter < 0 or not 0 <= noise < math.inf:
         raise ValueError(
-            "count must be at least 1, clutter and noise not negative: "
+            "count must be at least 1, clutter and noise finite and not negative: "
             f"got count={count}, clutter={clutter}, noise={noise}"
         )
     unknown = [name for name in classes if name not in SHAPES]
@@ -245,16 +245,20 @@ def _check_shapes(
             f"classes must be among {', '.join(SHAPES)}: got {', '.join(unknown) or 'none'}"
         )
     if weights is not None and (
-        len(weights) != len(classes) or min(weights) < 0 or sum(weights) == 0
+        len(weights) != len(classes)
+        or not all(0 <= share < math.inf for share in weights)
+        or sum(weights) == 0
     ):
         raise ValueError(
-            f"weights must give each of the {len(classes)} classes a share, not negative and not all 0: "
+            f"weights must give each of the {len(classes)} classes a share, finite, not negative, not all 0: "
             f"got {weights}"
         )
     if not 2 <= radius[0] <= radius[1] <= image_size / 2:
         raise ValueError(
             f"radius must rise from 2 or more to at most half the image, {image_size / 2:g}: got {radius}"
         )
+    if not 0 <= spread <= 1:
+        raise ValueError(f"spread must be from 0 (the middle) to 1: got {spread}")
     if not 0 <= brightness[0] <= brightness[1] <= 1:
         raise ValueError(f"brightness must rise within [0, 1]: got {brightness}")
 

@@ -1054,7 +1054,7 @@ MUTATIONS = [
     Mutation(
         "normalization/conv-bn-fusion#eps in float16",
         NOTEBOOK,
-        "layer.eps = 0.0  #",
+        "layer.eps = 1e-30  #",
         "layer.eps = 0.01  #",
     ),
     Mutation(

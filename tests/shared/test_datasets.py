@@ -127,10 +127,13 @@ def test_size_position_brightness_and_noise_are_controlled():
     assert 0.3 <= inside.min() <= inside.max() <= 0.4
     assert (shapes.x[:, 0][~shapes.masks] == 0).all()
     assert shapes.boxes[:, 0].min() <= 1  # anywhere: up to the edge
-    centred = draw_shapes(
-        20, 32, centred=True, classes=("disk",), generator=seeded()
-    ).boxes
+    centred = draw_shapes(20, 32, spread=0, classes=("disk",), generator=seeded()).boxes
     assert ((centred[:, :2] + centred[:, 2:]) == 32).all()
+    halfway = draw_shapes(
+        500, 32, spread=0.5, radius=(8, 8), classes=("disk",), generator=seeded()
+    ).boxes
+    middle = (halfway[:, :2] + halfway[:, 2:]) / 2 - 16
+    assert 3.5 <= middle.abs().max() <= 4.5  # half of the room of 8 pixels
 
 
 def test_clutter_stays_behind_the_shape():
@@ -277,6 +280,12 @@ def test_a_damaged_download_is_refused(tmp_path):
         (
             lambda: draw_shapes(1, brightness=(0, 2), generator=seeded()),
             r"within \[0, 1\]: got \(0, 2\)",
+        ),
+        (lambda: draw_shapes(1, spread=1.5, generator=seeded()), "to 1: got 1.5"),
+        (lambda: draw_shapes(1, noise=float("nan"), generator=seeded()), "noise=nan"),
+        (
+            lambda: draw_shapes(1, weights=(1, 1, 1, float("nan")), generator=seeded()),
+            r"finite, not negative, not all 0: got \(1, 1, 1, nan\)",
         ),
     ],
 )
