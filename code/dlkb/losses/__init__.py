@@ -16,8 +16,11 @@ from dlkb.losses.boxes import (
     generalized_box_iou_loss,
     log_box_iou_loss,
 )
+from dlkb.losses.race import RACERS, Race, full_race, race, race_anchors
 
 __all__ = [
+    "RACERS",
+    "Race",
     "box_area",
     "box_iou",
     "box_iou_loss",
@@ -29,7 +32,10 @@ __all__ = [
     "distance_box_iou_loss",
     "efficient_box_iou",
     "efficient_box_iou_loss",
+    "full_race",
     "generalized_box_iou",
     "generalized_box_iou_loss",
     "log_box_iou_loss",
+    "race",
+    "race_anchors",
 ]
