@@ -45,7 +45,7 @@ LOSSES = [
     efficient_box_iou_loss,
 ]
 UPPER = dict(
-    zip(LOSSES, [1, -math.log(1e-7), 2, 2, math.inf, 2, 3], strict=True)
+    zip(LOSSES, [1, -math.log(1e-7), 2, 2, math.inf, 2, 3.25], strict=True)
 )  # inclusive, for rounding
 THEIRS = [
     name for name in dir(dlkb.losses) if callable(getattr(torchvision.ops, name, None))
@@ -332,7 +332,7 @@ def test_within_the_other_giou_is_iou_and_diou_is_not():
         (generalized_box_iou_loss, 2),
         (distance_box_iou_loss, 2),
         (control_distance_box_iou_loss, 2),
-        (efficient_box_iou_loss, 2),  # 3 needs sides as unequal, too
+        (efficient_box_iou_loss, 2),  # more needs unequal sides
     ],
     ids=named,
 )
@@ -342,6 +342,11 @@ def test_two_is_a_limit_at_infinite_distance_and_not_reached_by_touching_boxes(
     far, touching = boxes([1e6, 0, 1e6 + 2, 2]), boxes([2, 0, 4, 2])
     assert loss(ONE, far).item() == pytest.approx(limit, abs=1e-5)
     assert loss(ONE, touching).item() < 1.5
+
+
+def test_eious_largest_loss_is_that_of_two_lines_sharing_an_end():
+    lines = boxes([0, 0, 5, 0]), boxes([0, 0, 0, 5])
+    assert efficient_box_iou_loss(*lines).item() == pytest.approx(3.25, abs=1e-6)
 
 
 def test_apart_the_overlap_has_no_gradient_and_its_relatives_have():

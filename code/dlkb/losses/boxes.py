@@ -172,7 +172,7 @@ def control_distance_box_iou(
 def efficient_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tensor:
     r"""EIoU: DIoU - (w1 - w2)^2 / cw^2 - (h1 - h2)^2 / ch^2, with cw, ch the enclosing box's sides.
 
-    Conventions: as ``distance_box_iou``; in (-2, 1]. eps is added to cw^2 and ch^2, too.
+    Conventions: as ``distance_box_iou``; in [-2.25, 1]. eps is added to cw^2 and ch^2, too.
     Args:
         boxes1: (\*, N, 4).
         boxes2: (\*, M, 4).
@@ -325,7 +325,7 @@ def control_distance_box_iou_loss(
 def efficient_box_iou_loss(
     boxes1: Tensor, boxes2: Tensor, reduction: str = "none", eps: float = 1e-7
 ) -> Tensor:
-    r"""1 - EIoU of each pair, in [0, 3).
+    r"""1 - EIoU of each pair, in [0, 3.25], reached by a flat and an upright line that share an end.
 
     Conventions, arguments, result and errors: as ``box_iou_loss``; EIoU: see ``efficient_box_iou``. The focal
     weight IoU^gamma of the paper's second loss is not applied.
@@ -421,7 +421,10 @@ def _centre_distance(pairs: _Pairs) -> Tensor:
 
 
 def _angle(sides: Tensor) -> Tensor:
-    """atan(width / height) in [0, pi / 2]; 0, with a finite gradient, for a point."""
+    """atan(width / height) in [0, pi / 2]; 0, with a finite gradient, for a point.
+
+    (atan2's own gradient at (0, 0) was NaN in old versions of torch.)
+    """
     width, height = sides.unbind(0)
     point = width + height < torch.finfo(sides.dtype).tiny ** 0.5
     return torch.atan2(width, height.masked_fill(point, 1.0))
@@ -568,9 +571,8 @@ def _check_sides(**named: Tensor) -> list[Tensor]:
         return list(named.values())
     kind = torch.promote_types(summaries[0].dtype, summaries[-1].dtype)
     read = torch.stack([value.to(kind) for value in summaries]).tolist()
-    if not all(
-        side >= 0 for side in read[0::3]
-    ):  # NaN comes here too, and is let through
+    shortest = read[0::3]
+    if not all(side >= 0 for side in shortest):  # NaN comes here, and is let through
         for name, corners in named.items():
             _refuse_negative(name, corners)
     huge = max(map(abs, read[1::3] + read[2::3])) > LARGEST
