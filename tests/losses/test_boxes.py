@@ -543,6 +543,8 @@ def test_a_negative_side_is_refused_with_its_row(function):
     with pytest.raises(ValueError, match=expected):
         function(good, bad)
     bad[0] = torch.nan  # hides no negative side
+    with pytest.raises(ValueError, match=r"boxes2 must have x1 <= x2 .* row 2 is"):
+        function(good, bad)
     with pytest.raises(ValueError, match=r"boxes1 must have x1 <= x2 .* row 2 is"):
         function(bad, good)
 
