@@ -1,4 +1,4 @@
-"""Figures: building and executing, measured on a copy of the book; training many networks at once.
+"""Figures: building and executing, on a copy of the book; training many networks at once; box losses.
 
 Each line says what was measured, the median of a few runs with the range, and what it should be at most.
 """
@@ -47,6 +47,7 @@ def run(book: Book) -> int:
         _line("execute, nothing stale", _repeat(lambda: _bookkit(copy, "execute")), 2)
         _executing(copy)
     _training()
+    _boxes()
     return 0
 
 
@@ -81,6 +82,36 @@ def _training() -> None:
             statistics.median(_repeat(lambda s=s: train(s))) for s in (None, False)
         )
         print(f"  {name:40}{loop / chosen:8.2f}", flush=True)
+
+
+def _boxes() -> None:
+    """Box losses against torchvision's, forward and backward, on one thread: ratios of medians."""
+    import torch
+    import torchvision.ops
+
+    import dlkb.losses
+
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    low, sides = (torch.rand(2, 1_000_000, 2, generator=generator) * 50 for _ in "ab")
+    boxes1, boxes2 = torch.cat([low, low + sides + 1], dim=2)
+    boxes1.requires_grad_()
+    print(
+        "1,000,000 pairs of boxes, one thread: seconds of torchvision's loss over ours; at least 1 is wanted"
+    )
+    for name in ("generalized", "distance", "complete"):
+        seconds = []
+        for library in (torchvision.ops, dlkb.losses):
+            loss = getattr(library, f"{name}_box_iou_loss")
+
+            def train(loss=loss) -> None:
+                torch.autograd.grad(loss(boxes1, boxes2).sum(), boxes1)
+
+            train()  # warm up
+            seconds.append(statistics.median(_repeat(train)))
+        print(
+            f"  {f'{name}_box_iou_loss':40}{seconds[0] / seconds[1]:8.2f}", flush=True
+        )
 
 
 def _networks() -> Iterator[tuple]:

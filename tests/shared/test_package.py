@@ -153,6 +153,11 @@ SAME_JOB = {
         ),
         *("var", "std", "var_mean", "std_mean"),
     },
+    "losses": {
+        *("box_area", "box_iou", "generalized_box_iou", "distance_box_iou"),
+        *("complete_box_iou", "generalized_box_iou_loss", "distance_box_iou_loss"),
+        *("complete_box_iou_loss", "box_convert"),
+    },
 }
 
 
