@@ -79,7 +79,6 @@ def record(
         started = time.perf_counter()
         run["result"][part] = action()
         run["seconds"][part] = round(time.perf_counter() - started, 1)
-        run["code"] = _code()
         _write(_partial(path), run)
         print(f"{name}, {part}: {run['seconds'][part]} s", file=sys.stderr)
     _write(path, run)
@@ -125,28 +124,43 @@ def _begin(path: Path, name: str, device) -> dict[str, Any]:
         "command": f"python -m dlkb.record {name}",
         "versions": _versions(),
         "device": _device_name(device),
-        "code": {},
+        "code": _code(EXPERIMENTS[name].partition(":")[0]),
         "result": {},
         "seconds": {},
     }
     if not _partial(path).is_file():
         return new
     left = json.loads(_partial(path).read_text(encoding="utf-8"))
-    same = all(left[key] == new[key] for key in ("command", "versions", "device"))
-    now = {module: _digest_of(module) for module in left["code"]}
-    return left if same and left["code"] == now else new
+    same = ("command", "versions", "device", "code")
+    return left if all(left[key] == new[key] for key in same) else new
 
 
-def _code() -> dict[str, str]:
-    """Digests of the package's modules that this process has imported, this one apart."""
-    own = [m for m in sys.modules if m.partition(".")[0] == "dlkb" and m != __name__]
-    return {module: _digest_of(module) for module in sorted(own)}
+def _code(module: str) -> dict[str, str]:
+    """Digests of a module of the package and of all that it imports from the package, directly or not.
+
+    (The packages' own files only gather names; a module must import from where a name is defined.)
+    """
+    found: dict[str, str] = {}
+    ahead = [module]
+    while ahead:
+        name = ahead.pop()
+        if name in found or _file_of(name) is None:
+            continue
+        text = _file_of(name).read_text(encoding="utf-8")
+        found[name] = code_digest(text)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                ahead.append(node.module)
+                ahead += [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Import):
+                ahead += [alias.name for alias in node.names]
+    return dict(sorted(found.items()))
 
 
-def _digest_of(module: str) -> str | None:
-    path = Path(__file__).parents[1].joinpath(*module.split("."))
-    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return code_digest(file.read_text(encoding="utf-8")) if file.is_file() else None
+def _file_of(module: str) -> Path | None:
+    """The file of a module of this package, or None if it is none."""
+    path = Path(__file__).parents[1].joinpath(*module.split(".")).with_suffix(".py")
+    return path if module.startswith("dlkb.") and path.is_file() else None
 
 
 def _versions() -> dict[str, str]:
