@@ -157,6 +157,17 @@ SAME_JOB = {
         *("box_area", "box_iou", "generalized_box_iou", "distance_box_iou"),
         *("complete_box_iou", "generalized_box_iou_loss", "distance_box_iou_loss"),
         *("complete_box_iou_loss", "box_convert"),
+        *("cross_entropy", "cross_entropy_loss", "CrossEntropyLoss"),
+        *("nll_loss", "nll_loss_nd", "NLLLoss", "kl_div", "KLDivLoss"),
+        *("log_softmax", "softmax", "LogSoftmax", "Softmax", "logsumexp"),
+        *("logaddexp", "log_sigmoid", "logsigmoid", "LogSigmoid", "softplus"),
+        *("binary_cross_entropy", "BCELoss"),
+        *("binary_cross_entropy_with_logits", "BCEWithLogitsLoss"),
+        *("multilabel_soft_margin_loss", "soft_margin_loss", "hinge_embedding_loss"),
+        *("sigmoid_focal_loss", "l1_loss", "L1Loss", "mse_loss", "MSELoss"),
+        *("smooth_l1_loss", "SmoothL1Loss", "huber_loss", "HuberLoss"),
+        *("triplet_margin_loss", "TripletMarginLoss", "pairwise_distance"),
+        *("triplet_margin_with_distance_loss", "cosine_similarity", "cdist"),
     },
 }
 
