@@ -47,9 +47,7 @@ LOSSES = [
 UPPER = dict(
     zip(LOSSES, [1, -math.log(1e-7), 2, 2, math.inf, 2, 3.25], strict=True)
 )  # inclusive, for rounding
-THEIRS = [
-    name for name in dir(dlkb.losses) if callable(getattr(torchvision.ops, name, None))
-]
+THEIRS = [name for name in dlkb.losses.boxes.__all__ if hasattr(torchvision.ops, name)]
 THEIR_LOSSES = [name for name in THEIRS if name.endswith("_loss")]
 THEIR_VALUES = [name for name in THEIRS if name.endswith("iou")]
 
