@@ -16,6 +16,7 @@ from dlkb.losses.boxes import (
     efficient_box_iou_loss,
     generalized_box_iou_loss,
 )
+from dlkb.losses.regression import smooth_l1_loss
 
 __all__ = ["RACERS", "Race", "full_race", "race", "race_anchors"]
 
@@ -31,8 +32,7 @@ CELLS = 24  # of the map, a side
 
 def _smooth_l1(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """Over the four coordinates, summed; beta = 1."""
-    apart = (boxes1 - boxes2).abs()
-    return torch.where(apart < 1, apart.square() / 2, apart - 0.5).sum(-1)
+    return smooth_l1_loss(boxes1, boxes2, reduction="none").sum(-1)
 
 
 RACERS = {

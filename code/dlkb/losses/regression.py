@@ -1,5 +1,6 @@
 """Losses of the difference to a number: absolute, squared, and absolute with a round bottom."""
 
+import torch
 from torch import Tensor
 
 from dlkb.losses._reduction import check_reduction, reduce
@@ -84,7 +85,9 @@ def smooth_l1_loss(
     """
     _check_at_least(0, beta=beta)
     errors = _difference(input, target, None, reduction).abs()
-    losses = errors if beta == 0 else _huber(errors, beta) / beta
+    losses = errors if beta == 0 else _huber(errors, beta)
+    if beta not in (0, 1):
+        losses = losses / beta
     return reduce(losses, reduction).to(input.dtype)
 
 
@@ -125,7 +128,7 @@ def huber_loss(
 def _huber(error: Tensor, delta: float) -> Tensor:
     # With q = min(|d|, delta), both branches are q (|d| - q / 2); nothing is squared that is not small.
     q = error.clamp(max=delta)
-    return q * (error - q / 2)
+    return q * torch.sub(error, q, alpha=0.5)
 
 
 def _difference(
