@@ -171,9 +171,11 @@ def test_at_beta_the_two_branches_meet_in_value_and_slope():
         )
         close(smooth[1], torch.ones(3).double(), rtol=0, atol=1e-8)
         each = smooth_l1_loss(at, zero, beta=beta, reduction="none")
-        close(each, torch.full((3,), beta / 2).double(), rtol=0, atol=2e-9)
+        close(each, torch.full((3,), beta / 2, dtype=torch.float64), rtol=0, atol=2e-9)
         huber = huber_loss(at, zero, delta=beta, reduction="none")
-        close(huber, torch.full((3,), beta**2 / 2).double(), rtol=0, atol=1e-8)
+        close(
+            huber, torch.full((3,), beta**2 / 2, dtype=torch.float64), rtol=0, atol=1e-8
+        )
 
 
 def test_huber_is_beta_times_smooth_l1():
@@ -230,7 +232,7 @@ def test_gradients_are_those_of_the_value(loss):
 @pytest.mark.parametrize("loss", LOSSES, ids=named)
 @pytest.mark.parametrize(
     ("dtype", "largest"),
-    [(torch.float16, 3e4), (torch.bfloat16, 1e38), (torch.float32, 1e38)],
+    [(torch.float16, 1.5e4), (torch.bfloat16, 5e37), (torch.float32, 5e37)],
 )
 def test_gradients_are_finite_where_squares_are_not(loss, dtype, largest):
     """Values too, except squares beyond the largest number, as in torch."""
