@@ -74,7 +74,7 @@ def nll_loss(
     """
     check_reduction(reduction)
     _check_classes(input, target, weight)
-    _check_indices(input, target, ignore_index)
+    target = _indices(input, target, ignore_index)
     log_p = _at_least_float32(input)
     losses, weights = _index_losses(log_p, target, weight, ignore_index)
     return _weighted_reduce(losses, weights, reduction).to(input.dtype)
@@ -125,13 +125,14 @@ def cross_entropy(
     if probabilities:
         _check_target_probabilities(target, ignore_index)
     else:
-        _check_indices(input, target, ignore_index)
+        target = _indices(input, target, ignore_index)
 
     axis = _class_axis(input)
     log_p = log_softmax(_at_least_float32(input), axis)
     classes = input.shape[axis]
     if probabilities:
-        q = (1 - label_smoothing) * target + label_smoothing / classes
+        q = (1 - label_smoothing) * _at_least_float32(target)
+        q = q + label_smoothing / classes
         losses = -(_per_class(weight, log_p) * q * log_p).sum(axis)
         return reduce(losses, reduction).to(input.dtype)
 
@@ -155,9 +156,10 @@ def binary_cross_entropy(
     loss = -w (t log p + (1 - t) log(1 - p)), with each logarithm cut off at -100
 
     Conventions: torch's, with its cut-off, and its gradient, w (p - t) / max(p (1 - p), 1e-12), which does
-    not vanish where the value is cut off. Prefer ``binary_cross_entropy_with_logits``: a sigmoid that has
-    rounded to 0 or 1 cannot be undone, and the gradient there, 1e12, is infinite in float16. torch's
-    deprecated ``size_average`` and ``reduce`` are left out, so ``reduction`` must be given by name.
+    not vanish where the value is cut off (the target's gradient is cut off too, where torch's is infinite).
+    Prefer ``binary_cross_entropy_with_logits``: a sigmoid that has rounded to 0 or 1 cannot be undone, and
+    the gradient there, 1e12, is infinite in float16. torch's deprecated ``size_average`` and ``reduce`` are
+    left out, so ``reduction`` must be given by name.
     Args:
         input: probabilities in [0, 1], of any shape.
         target: probabilities in [0, 1], of the same shape.
@@ -217,7 +219,8 @@ def binary_cross_entropy_with_logits(
     _check_logits(input, target)
     positive, negative = _binary_losses(_at_least_float32(input))
     positive = _times(pos_weight, positive, "pos_weight")
-    losses = target * positive + (1 - target) * negative
+    t = _at_least_float32(target)
+    losses = t * positive + (1 - t) * negative
     return reduce(_times(weight, losses, "weight"), reduction).to(input.dtype)
 
 
@@ -260,7 +263,7 @@ def _index_losses(
     """Weighted loss and weight of each target, both 0 where it is ignored."""
     axis = _class_axis(log_p)
     ignored = target == ignore_index
-    index = target.long().masked_fill(ignored, 0)
+    index = target.masked_fill(ignored, 0)
     picked = log_p.gather(axis, index.unsqueeze(axis)).squeeze(axis)
     weights = torch.ones_like(picked) if weight is None else weight.to(log_p)[index]
     weights = weights.masked_fill(ignored, 0)
@@ -332,7 +335,8 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
         )
 
 
-def _check_indices(input: Tensor, target: Tensor, ignore_index: int) -> None:
+def _indices(input: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+    """The target, checked, as int64: in a narrower type, ignore_index or the number of classes would wrap."""
     if target.shape == input.shape:
         raise ValueError(
             f"target must hold one class index for each sample: got the shape of input, "
@@ -343,6 +347,7 @@ def _check_indices(input: Tensor, target: Tensor, ignore_index: int) -> None:
             f"target must hold integers, since its shape is that of class indices: got {target.dtype}; "
             "use .long()"
         )
+    target = target.long()
     classes = input.shape[_class_axis(input)]
     wrong = ((target < 0) | (target >= classes)) & (target != ignore_index)
     if _any(wrong):
@@ -350,6 +355,7 @@ def _check_indices(input: Tensor, target: Tensor, ignore_index: int) -> None:
             f"target must hold classes from 0 to {classes - 1}, since input has {classes} classes, "
             f"or ignore_index={ignore_index}: got {_first(target, wrong)}"
         )
+    return target
 
 
 def _check_target_probabilities(target: Tensor, ignore_index: int) -> None:
