@@ -55,13 +55,13 @@ def sigmoid_focal_loss(
         raise ValueError(f"alpha must be in [0, 1], or -1 for no weights: got {alpha}")
     _check_at_least(0, gamma=gamma)
     _check_logits(inputs, targets)
-    x = _at_least_float32(inputs)
+    x, t = _at_least_float32(inputs), _at_least_float32(targets)
     positive, negative = _binary_losses(x)
-    losses = targets * positive + (1 - targets) * negative
-    missed = targets * torch.sigmoid(-x) + (1 - targets) * torch.sigmoid(x)  # 1 - p_t
+    losses = t * positive + (1 - t) * negative
+    missed = t * torch.sigmoid(-x) + (1 - t) * torch.sigmoid(x)  # 1 - p_t
     losses = losses * _power(missed, gamma)
     if alpha >= 0:
-        losses = (alpha * targets + (1 - alpha) * (1 - targets)) * losses
+        losses = (alpha * t + (1 - alpha) * (1 - t)) * losses
     return reduce(losses, reduction).to(inputs.dtype)
 
 
@@ -101,7 +101,7 @@ def asymmetric_loss(
     if not 0 <= clip < 1:
         raise ValueError(f"clip must be in [0, 1): got {clip}; 0.05 is the usual value")
     _check_logits(input, target)
-    x = _at_least_float32(input)
+    x, t = _at_least_float32(input), _at_least_float32(target)
     positive, negative = _binary_losses(x)
     positive = positive * _power(torch.sigmoid(-x), gamma_pos)
     shifted = torch.relu(torch.sigmoid(x) - clip)
@@ -109,7 +109,7 @@ def asymmetric_loss(
         # 1 - shifted >= clip > 0: no logarithm of 0
         negative = -torch.log1p(-shifted)
     negative = negative * _power(shifted, gamma_neg)
-    losses = target * positive + (1 - target) * negative
+    losses = t * positive + (1 - t) * negative
     return reduce(losses, reduction).to(input.dtype)
 
 
