@@ -34,7 +34,8 @@ def tversky_loss(
     alpha + beta = 1 the index is F_b, b^2 = beta / alpha. One index for each sample of the batch: for one
     over the batch use ``.flatten()[None]`` on both, for one a class ``.flatten(0, 1)``. ``smooth`` is 0,
     as in the paper: then a mask that is truly empty gives loss 1 and no gradient, unless the prediction
-    is exactly empty too (loss 0). A positive ``smooth`` (1 is common) teaches from empty masks.
+    is exactly empty too (loss 0). A positive ``smooth`` (1 is common) teaches from empty masks. Where an
+    alpha or beta of 0 leaves 0 / 0, the loss is 0.
     Args:
         input: (N, \*), probabilities in [0, 1]: apply torch.sigmoid to logits.
         target: of the same shape, in [0, 1].
@@ -61,7 +62,7 @@ def tversky_loss(
     false_positive = (p * (1 - t)).sum(1)
     false_negative = ((1 - p) * t).sum(1)
     whole = overlap + alpha * false_positive + beta * false_negative + smooth
-    nothing = whole == 0  # neither predicted nor true: all of it was found
+    nothing = whole == 0  # nothing was to find, or nothing that counts was wrong
     index = (overlap + smooth) / torch.where(nothing, 1, whole)
     return reduce(1 - torch.where(nothing, 1, index), reduction).to(input.dtype)
 
@@ -131,10 +132,12 @@ def lovasz_hinge(input: Tensor, target: Tensor, reduction: str = "mean") -> Tens
     errors, order = torch.sort(1 - x * (2 * t - 1), dim=1, descending=True)
     t = t.gather(1, order)
     # The first i pixels wrong: those with t = 1 are missing from the intersection, those with t = 0 join
-    # the union. The union holds at least one pixel.
+    # the union. So J = 1 - I / U rises by 1 / U, or by I / (U - 1) - I / U = I / (U (U - 1)); the first
+    # pixel of an empty mask takes it from 0 to 1. A difference of the J would lose what many pixels add.
     true = t.sum(1, keepdim=True)
-    jaccard = 1 - (true - t.cumsum(1)) / (true + (1 - t).cumsum(1))
-    steps = jaccard.diff(dim=1, prepend=torch.zeros_like(true))
+    intersection, union = true - t.cumsum(1), true + (1 - t).cumsum(1)
+    joined = intersection / (union * (union - 1).clamp(min=1))
+    steps = torch.where((t == 1) | (union == 1), 1 / union, joined)
     return reduce((torch.relu(errors) * steps).sum(1), reduction).to(input.dtype)
 
 
