@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from dlkb.losses._shared import _at_least_float32
+
 __all__ = ["UncertaintyWeighting", "gradient_shares"]
 
 KINDS = ("regression", "classification")
@@ -74,9 +76,9 @@ def gradient_shares(losses: Sequence[Tensor], parameters: Iterable[Tensor]) -> T
     Norms are added, so gradients that oppose each other do not cancel. The parameters' ``grad`` are left
     as they were, and the graph is kept, so that ``backward`` can follow.
     Args:
-        losses: T scalars.
+        losses: T scalars; one that is a constant counts as 0.
         parameters: that require gradients; one that a loss does not reach counts as 0.
-    Returns: (T,), adds up to 1.
+    Returns: (T,), adds up to 1; float32, or float64 for such parameters.
     Raises: ValueError: for no losses or parameters, or if no loss has a gradient in any of them.
     Example:
         >>> w = torch.ones(1, requires_grad=True)
@@ -98,8 +100,11 @@ def gradient_shares(losses: Sequence[Tensor], parameters: Iterable[Tensor]) -> T
 
 
 def _gradient_norm(loss: Tensor, parameters: list[Tensor]) -> Tensor:
+    nothing = _at_least_float32(parameters[0].detach()).new_zeros(())
+    if not loss.requires_grad:
+        return nothing
     gradients = torch.autograd.grad(
         loss, parameters, retain_graph=True, allow_unused=True
     )
-    squares = [g.detach().square().sum() for g in gradients if g is not None]
-    return torch.stack(squares).sum().sqrt() if squares else loss.new_zeros(())
+    squares = [_at_least_float32(g).square().sum() for g in gradients if g is not None]
+    return torch.stack([nothing, *squares]).sum().sqrt()
