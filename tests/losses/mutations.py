@@ -97,4 +97,71 @@ MUTATIONS = [
         'learned = steps["half of it"][0, best[0]]',
         'learned = steps["half of it"][0, 0]',
     ),
+    # 05, regression
+    Mutation(
+        "losses/l1-l2-smooth#smooth L1",
+        REGRESSION,
+        "losses = losses / beta",
+        "losses = losses * 1",
+    ),
+    Mutation(
+        "losses/l1-l2-smooth#Huber",
+        REGRESSION,
+        "losses = _huber(errors, delta)",
+        "losses = _huber(errors, delta) / delta",
+    ),
+    Mutation(
+        "losses/l1-l2-smooth#hover",
+        NOTEBOOK,
+        "(w - lr * gradient)",
+        "(w - 2 * lr * gradient)",
+    ),
+    Mutation(
+        "losses/l1-l2-smooth#hover, half the rate",
+        NOTEBOOK,
+        "hover[name, lr] = tail / lr",
+        "hover[name, lr] = tail / 0.1",
+    ),
+    Mutation(
+        "losses/l1-l2-smooth#one number",
+        REGRESSION,
+        "weight, reduction).square()",
+        "weight, reduction).square() / 2",
+    ),
+    Mutation(
+        "losses/l1-l2-smooth#lost by L2",
+        NOTEBOOK,
+        '"percent": wine.x[:, :1]',
+        '"percent": wine.x[:, :1] - 13',
+    ),
+    Mutation(
+        "losses/l1-l2-smooth#lost by smooth L1",
+        NOTEBOOK,
+        '("smooth L1", smooth_l1_loss)):\n        runs',
+        '("smooth L1", mse_loss)):\n        runs',
+    ),
+    Mutation(
+        "losses/l1-l2-smooth#outlier",
+        REGRESSION,
+        "q = error.clamp(max=delta)",
+        "q = error",
+    ),
+    Mutation(
+        "losses/l1-l2-smooth#line with outliers",
+        REGRESSION,
+        "q = error.clamp(max=delta)",
+        "q = error",
+    ),
+    Mutation(
+        "losses/box-coordinates-independent#range",
+        NOTEBOOK,
+        "[[20.0, 45.0, 80.0, 55.0]]",
+        "[[20.0, 20.0, 80.0, 80.0]]",
+    ),
+    Mutation(
+        "losses/box-coordinates-independent#scale",
+        NOTEBOOK,
+        "torch.tensor([4.0, 0.0, 4.0, 0.0]",
+        "torch.tensor([4.0, 0.0, 0.0, 0.0]",
+    ),
 ]
