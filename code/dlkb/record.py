@@ -23,7 +23,9 @@ __all__ = ["EXPERIMENTS", "code_digest", "record", "recorded"]
 
 # Name of the record: module and function. The function takes a torch.device and returns, by name, the parts:
 # functions without arguments that return what JSON can hold.
-EXPERIMENTS = {}
+EXPERIMENTS = {
+    "losses/race": "dlkb.losses.race:full_race",
+}
 
 
 def recorded(name: str, folder: str | Path | None = None) -> dict[str, Any]:
