@@ -149,7 +149,7 @@ def test_a_triplet_beyond_the_margin_teaches_nothing():
 
 @pytest.mark.parametrize("p", [1, 2, 3, math.inf])
 def test_equal_embeddings_have_finite_gradients(p):
-    """With eps = 0 too: the root of 0 has an infinite slope."""
+    """With eps = 0 too, where the root of 0 has an infinite slope; then they are 0, as stated."""
     same = torch.ones(2, 3)
     for eps in (1e-6, 0.0):
         value, *gradients = value_and_gradients(
@@ -157,6 +157,7 @@ def test_equal_embeddings_have_finite_gradients(p):
         )
         assert value.item() == pytest.approx(1.0)
         assert all(g.isfinite().all() for g in gradients)
+        assert bool(gradients[1].abs().sum() > 0) == (eps > 0)
 
 
 # ------------------------------------------------------------------------------------------ InfoNCE

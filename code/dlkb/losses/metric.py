@@ -37,7 +37,7 @@ def triplet_margin_loss(
         anchor, positive, negative: (\*, D), of one shape, floating point.
         margin: positive, in units of the distance.
         p: the norm's exponent, positive.
-        eps: keeps the gradient finite where two are equal.
+        eps: added to each difference, so that equal embeddings have a gradient; with 0 it is 0.
         swap: take d(positive, negative) for d(anchor, negative) where that is smaller.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
     Returns: (\*), or a scalar; dtype of ``anchor``.
@@ -94,7 +94,8 @@ def info_nce_loss(
         >>> info_nce_loss(torch.eye(2), torch.eye(2), temperature=1.0)  # -log(e / (e + 1))
         tensor(0.3133)
 
-    References: van den Oord, Li & Vinyals, 2018, Eq. 4, arXiv:1807.03748.
+    References: van den Oord, Li & Vinyals, 2018, Eq. 4, arXiv:1807.03748; Chen et al., ICML 2020, Sec. 2.1,
+    arXiv:2002.05709 (SimCLR); Radford et al., ICML 2021, Sec. 2.3, arXiv:2103.00020 (CLIP).
     """
     check_reduction(reduction)
     _check_positive(temperature=temperature)
