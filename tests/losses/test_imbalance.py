@@ -295,25 +295,22 @@ def test_vmap_gives_what_a_loop_gives(loss):
 # --------------------------------------------------------------- effective numbers and class weights
 
 
-@pytest.mark.parametrize("beta", [0.0, 1e-12, 0.3, 0.9, 0.9999])
+@pytest.mark.parametrize("beta", [0.0, 1e-12, 0.3, 0.9, 0.9999, 1 - 1e-8])
 def test_effective_numbers_are_sums_of_powers(beta):
-    """Fails for an exponent of n - 1, and for one share too many."""
+    """Fails for an exponent of n - 1, and for 1 - beta^n, which has lost digits where beta is near 1."""
     counts = [1, 2, 3, 10, 57]
     expected = [math.fsum(beta**k for k in range(n)) for n in counts]
-    assert effective_number(counts, beta).tolist() == pytest.approx(expected, rel=1e-11)
+    assert effective_number(counts, beta).tolist() == pytest.approx(expected, rel=1e-12)
 
 
 def test_limits_of_the_effective_number():
-    """1 for beta 0, 1 / (1 - beta) for many, n for beta near 1, where 1 - beta^n has lost its digits."""
+    """1 for beta 0, 1 / (1 - beta) for many, n for beta near 1."""
     counts = torch.tensor([1, 5, 1000])
     assert effective_number(counts, 0.0).tolist() == [1, 1, 1]
     many = effective_number([10**9], 0.999).item()
     assert many == pytest.approx(1000, rel=1e-12)
     beta = 1 - 2.0**-50
     assert effective_number(counts, beta).tolist() == pytest.approx([1, 5, 1000])
-    naive = (1 - (1 - 1e-13) ** 5) / 1e-13
-    assert abs(naive - 5) > 1e-4
-    assert effective_number([5], 1 - 1e-13).item() == pytest.approx(5, rel=1e-9)
 
 
 def test_the_effective_number_rises_and_stays_below_both_bounds():
