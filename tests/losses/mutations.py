@@ -163,6 +163,7 @@ MUTATIONS = [
         NOTEBOOK,
         "torch.tensor([4.0, 0.0, 4.0, 0.0]",
         "torch.tensor([4.0, 0.0, 0.0, 0.0]",
+    ),
     # 06, what each box loss sees
     Mutation(
         "losses/iou#scale",
