@@ -410,20 +410,21 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-scale-invariance#gradient",
         NOTEBOOK,
-        "expected=gradient / a",
-        "expected=gradient",
+        "output = batch_norm(output, None, None, training=True, eps=eps)",
+        "normalized = batch_norm(output, None, None, training=True, eps=eps)\n"
+        "        output = output + (normalized - output).detach()",
     ),
     Mutation(
         "normalization/bn-scale-invariance#perpendicular",
-        NOTEBOOK,
-        "(W * gradient).sum(1)",
-        "(W * gradient).sum(0)",
+        BATCH,
+        "mean, var = batch_statistics(input)\n    else",
+        "mean, var = batch_statistics(input.detach())\n    else",
     ),
     Mutation(
         "normalization/bn-scale-invariance#eps",
-        NOTEBOOK,
-        "predicted = sigma2 * a**2 / (sigma2 * a**2 + 1e-5)",
-        "predicted = sigma2 * a**2 / (sigma2 * a**2 + 1e-5 * a**2)",
+        BATCH,
+        "centred / torch.sqrt(_spread(var, input) + eps)",
+        "centred / (torch.sqrt(_spread(var, input)) + eps)",
     ),
     Mutation(
         "normalization/bn-high-lr#highest rate",
@@ -434,26 +435,30 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-high-lr#width",
         NOTEBOOK,
-        "width = trains.sum(1)",
-        "width = trains[:, :6].sum(1)",
+        "Setting(arms[arm], lr) for arm in arms for lr in rates}\ntorch",
+        'Setting(arms[arm], lr / 8 if arm == "batch norm" else lr)\n'
+        "            for arm in arms for lr in rates}\n"
+        "torch",
     ),
     Mutation(
         "normalization/bn-speeds-up#own best rate",
         NOTEBOOK,
-        "own = needed[torch.arange(5), best]",
-        "own = needed[torch.arange(5), best[PLAIN]]",
+        '"batch norm": digit_network(nn.BatchNorm1d),',
+        '"batch norm": digit_network(ScaleShift),',
     ),
     Mutation(
         "normalization/bn-speeds-up#same rate",
         NOTEBOOK,
-        "/ needed[BN, best[PLAIN]]",
-        "/ needed[BN, best[BN]]",
+        "Setting(arms[arm], lr) for arm in arms for lr in rates}\ntorch",
+        'Setting(arms[arm], 4 * lr if arm == "batch norm" else lr)\n'
+        "            for arm in arms for lr in rates}\n"
+        "torch",
     ),
     Mutation(
         "normalization/bn-covariate-shift#removed",
         NOTEBOOK,
-        "samples=drift[PLAIN] / drift[BN]",
-        "samples=drift[BN] / drift[PLAIN]",
+        '"batch norm": digit_network(nn.BatchNorm1d),',
+        '"batch norm": digit_network(nn.BatchNorm1d, noise),',
     ),
     Mutation(
         "normalization/bn-covariate-shift#put back",
@@ -463,27 +468,29 @@ MUTATIONS = [
     ),
     Mutation(
         "normalization/bn-covariate-shift#faster than plain",
-        NOTEBOOK,
-        "samples=own[PLAIN] / own[NOISY]",
-        "samples=own[NOISY] / own[PLAIN]",
-    ),
-    Mutation(
-        "normalization/bn-covariate-shift#more noise",
-        NOTEBOOK,
-        "samples=own[PLAIN] / own[MORE]",
-        "samples=own[MORE] / own[PLAIN]",
+        CONTROLS,
+        "self.shift * draws[1]",
+        "3 * self.shift * draws[1]",
     ),
     Mutation(
         "normalization/bn-covariate-shift#noise costs",
         NOTEBOOK,
-        "samples=own[MORE] / own[BN]",
-        "samples=own[BN] / own[MORE]",
+        "Setting(arms[arm], lr) for arm in arms for lr in rates}\ntorch",
+        'Setting(arms["batch norm" if "noise" in arm else arm], lr)\n'
+        "            for arm in arms for lr in rates}\n"
+        "torch",
+    ),
+    Mutation(
+        "normalization/bn-covariate-shift#twice the noise",
+        NOTEBOOK,
+        "shift=m, scale=m / 2)",
+        "shift=0.5, scale=0.25)",
     ),
     Mutation(
         "normalization/bn-covariate-shift#loss range",
         NOTEBOOK,
-        "samples=(reach[PLAIN] / reach[BN])",
-        "samples=(reach[BN] / reach[PLAIN])",
+        '"batch norm": digit_network(nn.BatchNorm1d),',
+        '"batch norm": digit_network(ScaleShift),',
     ),
     Mutation(
         "normalization/bn-covariate-shift#four times the step",
@@ -500,8 +507,8 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-weight-decay#with",
         NOTEBOOK,
-        "samples=growth[1] / growth[0]",
-        "samples=growth[0] / growth[1]",
+        "steps=300, batch_size=32, record",
+        "steps=20, batch_size=32, record",
     ),
     Mutation(
         "normalization/bn-weight-decay#growing rate",
@@ -509,48 +516,30 @@ MUTATIONS = [
         "growth ** ((2 * t + 1) * normalized)",
         "growth ** (t * normalized)",
     ),
-    Mutation(
-        "normalization/bn-accuracy#batches of 32",
-        NOTEBOOK,
-        ".nan_to_num(99).view(2, 3)",
-        ".nan_to_num(0).view(2, 3)",
-    ),
-    Mutation(
-        "normalization/bn-accuracy#batches of 128",
-        NOTEBOOK,
-        "(128, 120)",
-        "(128, 12)",
-    ),
-    Mutation(
-        "normalization/bn-accuracy#training loss at 8",
-        NOTEBOOK,
-        '(fitted["batch norm", b] / fitted["plain", b])',
-        '(fitted["plain", b] / fitted["batch norm", b])',
-    ),
     # 04, signals
     Mutation(
         "normalization/bn-vanishing#scale",
-        GROWTH,
-        "return math.sqrt(squared - 1 / (batch_size - 3))",
-        "return squared - 1 / (batch_size - 3)",
+        NOTEBOOK,
+        '("batch norm", nn.BatchNorm1d)):\n    for scale',
+        '("batch norm", partial(nn.BatchNorm1d, eps=1.0))):\n    for scale',
     ),
     Mutation(
         "normalization/bn-vanishing#activations",
         NOTEBOOK,
-        "network(x).std(0, correction=0)",
-        "network(x).var(0, correction=0)",
+        "output.detach().std(0, correction=0)",
+        "output.detach().var(0, correction=0)",
     ),
     Mutation(
         "normalization/bn-vanishing#rate",
         NOTEBOOK,
-        'samples=growth["batch norm", 1.0]',
-        'samples=growth["none", 1.0]',
+        "*, act=nn.ReLU, seed",
+        "*, act=nn.Tanh, seed",
     ),
     Mutation(
         "normalization/bn-vanishing#small batch",
-        GROWTH,
-        "math.sqrt(1 - c**2) / math.pi + slope * c",
-        "1 / math.pi",
+        NOTEBOOK,
+        "nn.BatchNorm1d, 50, batch=8",
+        "nn.BatchNorm1d, 50, batch=16",
     ),
     Mutation(
         "normalization/bn-saturation-drift#vanishing without saturation",
@@ -567,8 +556,8 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-saturation-drift#top layer",
         NOTEBOOK,
-        'samples=shares["with affine"][:, -1, -1]',
-        'samples=shares["with affine"][:, -1, 0]',
+        '"with affine": nn.BatchNorm1d}',
+        '"with affine": plain_bn}',
     ),
     Mutation(
         "normalization/bn-saturation-drift#skewness",
@@ -591,26 +580,26 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-bottom-layers#bottom against top",
         NOTEBOOK,
-        "change[:, :, 0] / change[:, :, -1]",
-        "change[:, :, -1] / change[:, :, 0]",
+        "8, 10, norm=norm)",
+        "8, 10, norm=None)",
     ),
     Mutation(
         "normalization/bn-bottom-layers#with affine",
         NOTEBOOK,
-        "samples=ratio[2], above=1.5",
-        "samples=ratio[0], above=1.5",
+        "8, 10, norm=norm)",
+        "8, 10, norm=norm if norm is plain_bn else None)",
     ),
     Mutation(
         "normalization/bn-bottom-layers#normalization",
         NOTEBOOK,
-        "samples=none - bare, above",
-        "samples=full - bare, above",
+        "8, 10, norm=norm)",
+        "8, 10, norm=None if norm is plain_bn else norm)",
     ),
     Mutation(
         "normalization/bn-bottom-layers#final loss",
         NOTEBOOK,
-        "samples=bare - full, expected",
-        "samples=none - full, expected",
+        "8, 10, norm=norm)",
+        "8, 10, norm=norm if norm is plain_bn else None)",
     ),
     Mutation(
         "normalization/three-remedies#clipping",
@@ -637,30 +626,6 @@ MUTATIONS = [
         NOTEBOOK,
         "deep_network(nn.Tanh), nn.Tanh)",
         "deep_network(nn.ReLU), nn.ReLU)",
-    ),
-    Mutation(
-        "normalization/bn-batch-noise#exponent",
-        NOTEBOOK,
-        "out.std(0).mean().item()",
-        "out.var(0).mean().item()",
-    ),
-    Mutation(
-        "normalization/bn-batch-noise#training loss",
-        REFERENCE,
-        "torch.cat([input, self.reference])",
-        "torch.cat([input, self.reference[:0]])",
-    ),
-    Mutation(
-        "normalization/bn-batch-noise#same rate",
-        NOTEBOOK,
-        "same_rate = accuracy[0, 0] - accuracy[1, 0]",
-        "same_rate = accuracy[1, 0] - accuracy[0, 0]",
-    ),
-    Mutation(
-        "normalization/bn-batch-noise#tuned",
-        NOTEBOOK,
-        "accuracy[1, best_rate[1]]",
-        "accuracy[1, 0]",
     ),
     # 05, axes
     Mutation(
@@ -1098,5 +1063,72 @@ MUTATIONS = [
         NOTEBOOK,
         "copy.deepcopy(m).train(training)",
         "copy.deepcopy(m).train()",
+    ),
+    # 08, does batch norm regularize
+    Mutation(
+        "normalization/bn-batch-noise#exponent",
+        NOTEBOOK,
+        "out.std(0).mean().item()",
+        "out.var(0).mean().item()",
+    ),
+    Mutation(
+        "normalization/bn-batch-noise#training loss",
+        REFERENCE,
+        "torch.cat([input, self.reference])",
+        "torch.cat([input, self.reference[:0]])",
+    ),
+    Mutation(
+        "normalization/bn-batch-noise#same rate",
+        REFERENCE,
+        "torch.cat([input, self.reference])",
+        "torch.cat([input, self.reference[:0]])",
+    ),
+    Mutation(
+        "normalization/bn-batch-noise#tuned, batches of 8",
+        NOTEBOOK,
+        "Setting(arms[arm], lr)\n",
+        "Setting(\n"
+        '                    arms[arm], lr / 1000 if (arm, B) == ("less noise", 8) else lr)\n',
+    ),
+    Mutation(
+        "normalization/bn-batch-noise#tuned, batches of 16",
+        NOTEBOOK,
+        "Setting(arms[arm], lr)\n",
+        "Setting(\n"
+        '                    arms[arm], lr / 1000 if (arm, B) == ("less noise", 16) else lr)\n',
+    ),
+    Mutation(
+        "normalization/bn-batch-noise#tuned, batches of 32",
+        NOTEBOOK,
+        "Setting(arms[arm], lr)\n",
+        "Setting(\n"
+        '                    arms[arm], lr / 1000 if (arm, B) == ("less noise", 32) else lr)\n',
+    ),
+    Mutation(
+        "normalization/bn-accuracy#fitted",
+        NOTEBOOK,
+        "steps=30 * (200 // B)",
+        "steps=3 * (200 // B)",
+    ),
+    Mutation(
+        "normalization/bn-accuracy#batches of 8",
+        NOTEBOOK,
+        "Setting(arms[arm], lr)\n",
+        "Setting(\n"
+        '                    arms[arm], lr / 1000 if (arm, B) == ("plain", 8) else lr)\n',
+    ),
+    Mutation(
+        "normalization/bn-accuracy#batches of 16",
+        NOTEBOOK,
+        "Setting(arms[arm], lr)\n",
+        "Setting(\n"
+        '                    arms[arm], lr / 1000 if (arm, B) == ("plain", 16) else lr)\n',
+    ),
+    Mutation(
+        "normalization/bn-accuracy#batches of 32",
+        NOTEBOOK,
+        "Setting(arms[arm], lr)\n",
+        "Setting(\n"
+        '                    arms[arm], lr / 1000 if (arm, B) == ("plain", 32) else lr)\n',
     ),
 ]
