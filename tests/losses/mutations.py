@@ -350,5 +350,59 @@ MUTATIONS = [
         BOXES,
         "1 - _iou(pairs, eps) + _corner_distance(pairs, eps)",
         "1 - _ciou(pairs, eps, eps) + _corner_distance(pairs, eps)",
+    # 04, overlap losses
+    Mutation(
+        "losses/tversky#Dice",
+        SEGMENTATION,
+        "overlap + alpha * false_positive",
+        "overlap + 2 * alpha * false_positive",
+    ),
+    Mutation(
+        "losses/tversky#Jaccard",
+        SEGMENTATION,
+        "beta * false_negative + smooth",
+        "beta * false_negative / 2 + smooth",
+    ),
+    Mutation(
+        "losses/tversky#recall",
+        SEGMENTATION,
+        "alpha * false_positive + beta * false_negative",
+        "beta * false_positive + alpha * false_negative",
+    ),
+    Mutation(
+        "losses/dice#F1",
+        SEGMENTATION,
+        "target, 0.5, 0.5, smooth",
+        "target, 1.0, 1.0, smooth",
+    ),
+    Mutation(
+        "losses/dice#empty mask",
+        SEGMENTATION,
+        "index = (overlap + smooth)",
+        "index = (overlap + smooth * 0)",
+    ),
+    Mutation(
+        "losses/dice#trained for it",
+        NOTEBOOK,
+        "return hit.sum(1) / marked.sum(1), hit.sum(1) / there.sum(), overlap.mean(1)",
+        "return hit.sum(1) / marked.sum(1), hit.sum(1) / there.sum(), hit.sum(1) / marked.sum(1)",
+    ),
+    Mutation(
+        "losses/dice#threshold chosen",
+        NOTEBOOK,
+        'chosen = tuned(predicted[0.5]) - tuned(predicted["BCE"])',
+        'chosen = tuned(predicted[0.5]) - scores(predicted["BCE"])[2]',
+    ),
+    Mutation(
+        "losses/tversky-fbeta#b from beta over alpha",
+        SEGMENTATION,
+        "alpha * false_positive + beta * false_negative",
+        "beta * false_positive + alpha * false_negative",
+    ),
+    Mutation(
+        "losses/tversky-fbeta#Jaccard outside",
+        SEGMENTATION,
+        "target, 1.0, 1.0, smooth",
+        "target, 0.5, 0.5, smooth",
     ),
 ]
