@@ -350,6 +350,7 @@ MUTATIONS = [
         BOXES,
         "1 - _iou(pairs, eps) + _corner_distance(pairs, eps)",
         "1 - _ciou(pairs, eps, eps) + _corner_distance(pairs, eps)",
+    ),
     # 04, overlap losses
     Mutation(
         "losses/tversky#Dice",
