@@ -6,9 +6,10 @@ PYTHON ?= python3
 SETUP = PYTHONPATH=code $(PYTHON) -m bookkit env
 BOOK = .venv/book/bin/python -m bookkit
 TEST = .venv/test/bin/python -m bookkit
+NEWEST = .venv/newest/bin/python -m bookkit
 LAB = .venv/lab/bin/python -m bookkit
 
-.PHONY: help book serve test execute foreign mutate bench lab lock clean
+.PHONY: help book serve test execute foreign newest mutate bench lab lock set-repository clean
 
 help:
 	@echo "make book      build the site (installs what it needs; no torch), print where it is"
@@ -17,8 +18,10 @@ help:
 	@echo "make lab       JupyterLab on the notebooks"
 	@echo "make execute   execute stale notebooks in parallel"
 	@echo "make foreign   every notebook as another processor would run it: only bounds count"
+	@echo "make newest    every notebook with the newest torch: only bounds count"
 	@echo "make mutate    see each check notice the wrong changes made for it, where something changed"
 	@echo "make bench     measure building and executing"
+	@echo "make set-repository URL=...  write the repository's address everywhere, once, by its owner"
 	@echo "make clean     remove what was built"
 	@echo "make help      this list"
 
@@ -42,6 +45,10 @@ foreign:
 	@$(SETUP) test >/dev/null
 	@$(TEST) foreign
 
+newest:
+	@$(SETUP) newest >/dev/null
+	@$(NEWEST) foreign
+
 mutate:
 	@$(SETUP) test >/dev/null
 	@$(TEST) mutate
@@ -56,6 +63,9 @@ lab:
 
 lock:
 	@PYTHONPATH=code $(PYTHON) -m bookkit lock
+
+set-repository:
+	@PYTHONPATH=code $(PYTHON) -m bookkit set-repository $(if $(URL),'$(URL)') $(if $(REF),--ref '$(REF)')
 
 clean:
 	@PYTHONPATH=code $(PYTHON) -m bookkit clean

@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         _env,
         "install an environment, if its lock has changed, and print its Python",
     )
-    env.add_argument("name", choices=["book", "test", "lab"])
+    env.add_argument("name", choices=["book", "test", "lab", "newest"])
     command("lock", _lock, "write requirements/*.lock anew")
     book = command("book", _book, "build the site and print where it is")
     book.add_argument(
@@ -84,6 +84,17 @@ def _parser() -> argparse.ArgumentParser:
         "--only", choices=["style", "unit", "notebooks", "site"], help="one part"
     )
     command("bench", _bench, "measure the figures: building, executing")
+    repository = command(
+        "set-repository",
+        _set_repository,
+        "write the repository's address everywhere, or the one that is set again",
+    )
+    repository.add_argument(
+        "url", nargs="?", help="https://github.com/OWNER/NAME; as it is if not given"
+    )
+    repository.add_argument(
+        "--ref", help="the branch or tag that notebooks belong to; main at first"
+    )
     command("clean", _clean, "remove what was built")
     return parser
 
@@ -155,6 +166,20 @@ def _bench(options) -> int:
     from bookkit import bench
 
     return bench.run(Book(options.root))
+
+
+def _set_repository(options) -> int:
+    from bookkit import repository
+
+    book = Book(options.root)
+    changed = repository.set_repository(book, options.url, options.ref)
+    for path in changed:
+        print(book.name(path))
+    now = repository.read(book)
+    print(
+        f"{len(changed)} files changed; address {now.url or 'not set'}, ref {now.ref}"
+    )
+    return 0
 
 
 def _clean(options) -> int:

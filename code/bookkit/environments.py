@@ -1,19 +1,25 @@
-"""The environments: ``book`` (no torch) and ``test`` (everything), each from its lock file.
+"""The environments: ``book`` (no torch) and ``test`` (everything), each from its lock file; and two that
+start from the one of ``test``: ``lab``, with JupyterLab, and ``newest``, with the newest torch and its like.
 
 Standard library only, so that it runs with a bare Python on Linux, macOS and Windows.
 """
 
 import hashlib
+import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
-from bookkit.book import ROOT
+from bookkit.book import ROOT, write_text
+from bookkit.kernel import PINNED
+from dlkb.environment import PACKAGES
 
 UV = "uv==0.13.9"
-NAMES = ("book", "test", "lab")
+NAMES = ("book", "test", "lab", "newest")
 OLDEST_PYTHON = (3, 11)
 
 
@@ -24,8 +30,8 @@ def python_of(name: str) -> Path:
 
 
 def lock_of(name: str) -> Path:
-    """The lock file of environment ``name``; ``lab`` starts from the one of ``test``."""
-    return ROOT / "requirements" / f"{'test' if name == 'lab' else name}.lock"
+    """The lock file of environment ``name``; ``lab`` and ``newest`` start from the one of ``test``."""
+    return ROOT / "requirements" / f"{'book' if name == 'book' else 'test'}.lock"
 
 
 def ensure(name: str) -> Path:
@@ -51,7 +57,12 @@ def ensure(name: str) -> Path:
         )
     ).hexdigest()
     stamp = ROOT / ".venv" / name / ".installed"
-    if stamp.is_file() and stamp.read_text() == wanted and python.is_file():
+    if (
+        name != "newest"
+        and stamp.is_file()
+        and stamp.read_text() == wanted
+        and python.is_file()
+    ):
         return python
     print(f"Installing the {name!r} environment ...", file=sys.stderr, flush=True)
     if not python.is_file():
@@ -64,6 +75,8 @@ def ensure(name: str) -> Path:
         _uv(python, "install", "--no-deps", "--editable", str(ROOT))
     if name == "lab":
         _uv(python, "install", "--group", "lab", "--constraint", str(lock_of(name)))
+    if name == "newest":  # what a reader may have tomorrow: no pin holds them back
+        _uv(python, "install", "--upgrade", "--compile-bytecode", *runtime_packages())
     stamp.write_text(wanted)
     return python
 
@@ -84,6 +97,28 @@ def lock() -> None:
                 f"requirements/{name}.lock",
             ),
         )
+    write_recorded()
+
+
+def runtime_packages() -> list[str]:
+    """What ``dlkb`` itself depends on, by name."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    needed = tomllib.loads(text)["project"]["dependencies"]
+    return [re.match(r"[\w.-]+", requirement)[0] for requirement in needed]
+
+
+def write_recorded() -> None:
+    """Keep in the package what all stored outputs are made with, for the message of a check that fails."""
+    lock = lock_of("test").read_text(encoding="utf-8")
+    pins: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock, flags=re.MULTILINE):
+        pins.setdefault(name, []).append(version)
+    run = {
+        "device": PINNED["DLKB_DEVICE"],
+        "versions": {name: " or ".join(pins[name]) for name in PACKAGES},
+    }
+    text = json.dumps(run, indent=1) + "\n"
+    write_text(ROOT / "data" / "recorded" / "environment.json", text)
 
 
 def _uv(python: Path, command: str, *arguments: str) -> None:

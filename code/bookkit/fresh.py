@@ -20,6 +20,8 @@ from bookkit.kernel import PINNED
 
 PACKAGE = "dlkb"
 BOOTSTRAP = "bootstrap"
+# Said only where a check fails, and an output with a failed check is never stored.
+NEVER_STORED = {f"{PACKAGE}.environment"}
 
 
 class Fingerprints:
@@ -67,9 +69,8 @@ class Fingerprints:
         upstream = {
             u for module in direct for u in self._graph.find_upstream_modules(module)
         }
-        return (direct | upstream) - {
-            PACKAGE
-        }  # the top holds a version and imports nothing
+        # the top holds a version and imports nothing
+        return (direct | upstream) - {PACKAGE} - NEVER_STORED
 
     def _named(self, tree: ast.AST) -> set[str]:
         found = set()

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dlkb.environment import describe_here, describe_recorded, how_to_report
+
 __all__ = [
     "MIME",
     "VERDICTS",
@@ -549,7 +551,10 @@ def _failure(record: Record, reason: str) -> str:
         f"bound {of}{describe_bound(record.bound)}",
         f"rival {_exactly(record.rival)}",
     ]
-    return f"{record.key}: {reason}: " + "; ".join(facts)
+    said = f"{record.key}: {reason}: " + "; ".join(facts)
+    # Bounds are set to hold on any machine: a failure elsewhere is news, with both machines named.
+    said += f"\nstored outputs: {describe_recorded()}\nhere: {describe_here()}"
+    return f"{said}\n{how_to_report(record.key, said)}"
 
 
 def _exactly(value: Any) -> str:

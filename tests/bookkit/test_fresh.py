@@ -213,3 +213,16 @@ def test_stale_says_why(book):
     notebook["metadata"]["dlkb"] = {"fingerprint": prints(book)["none"]}
     path.write_text(json.dumps(notebook))
     assert path not in stale_notebooks(book)
+
+
+def test_what_is_said_only_where_a_check_fails_makes_nothing_stale(book):
+    """A failed check is never stored, so its message may be reworded freely."""
+    claims = book.package / "claims.py"
+    claims.write_text("from dlkb.environment import describe\n")
+    said = book.package / "environment.py"
+    said.write_text("def describe():\n    return 'here'\n")
+    book.add("checks", "import dlkb.claims")
+    assert changed_by(book, lambda: edit(said, "here", "there")) == set()
+    assert changed_by(book, lambda: edit(claims, "describe", "describe as d")) == {
+        "checks"
+    }

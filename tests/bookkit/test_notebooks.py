@@ -7,6 +7,7 @@ import statistics
 import pytest
 import yaml
 
+from bookkit import repository
 from bookkit.book import Book, code_cells, read_notebook, source_of, tags_of
 from bookkit.fresh import BOOTSTRAP, stale_notebooks
 from bookkit.ledger import collect_checks, problems
@@ -100,24 +101,13 @@ def test_the_first_cells_are_title_bootstrap_and_parameters(path):
     assert names == ["device", "seed", "budget"]
 
 
-def test_the_bootstrap_cell_is_the_same_in_every_notebook():
-    assert (
-        len({source_of(code_cells(read_notebook(path))[0]) for path in NOTEBOOKS}) == 1
-    )
-
-
 @every_notebook
-def test_the_bootstrap_cell_says_what_to_do_without_package_and_address(
-    path, monkeypatch
-):
-    import importlib.util
-
-    real = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "dlkb" else real(name)
+def test_the_bootstrap_cell_is_the_same_in_every_notebook(path):
+    """test_bootstrap.py rehearses it."""
+    now = repository.bootstrap(repository.read(BOOK))
+    assert source_of(code_cells(read_notebook(path))[0]) == now, (
+        f"{BOOK.name(path)}: run `make set-repository`"
     )
-    with pytest.raises(ModuleNotFoundError, match=r"pip install \.` in the repository"):
-        exec(source_of(code_cells(read_notebook(path))[0]), {})
 
 
 @every_notebook
