@@ -1,5 +1,6 @@
 """Where things are in the repository, and how a notebook file is read and written."""
 
+import copy
 import json
 import os
 import tempfile
@@ -76,6 +77,15 @@ def write_text(path: Path, text: str) -> None:
 
 def code_cells(notebook: dict[str, Any]) -> list[dict[str, Any]]:
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def without_outputs(notebook: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a notebook as it is before it is run."""
+    bare = copy.deepcopy(notebook)
+    for cell in code_cells(bare):
+        cell["outputs"], cell["execution_count"] = [], None
+    bare["metadata"].pop("dlkb", None)  # when and on what it was executed
+    return bare
 
 
 def source_of(cell: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 import dlkb.claims
 from bookkit import ledger
-from bookkit.book import Book
+from bookkit.book import Book, read_notebook, without_outputs, write_notebook
 from bookkit.fresh import stale_notebooks
 from bookkit.ledger import Check, claim_label, collect_checks, problems
 from dlkb.claims import MIME, VERDICTS, Claim, Record, describe_bound, load_claims, show
@@ -203,15 +203,24 @@ def _link(label: str, text: str, docname: str) -> addnodes.pending_xref:
 
 def _report_url(env: BuildEnvironment, check: Check) -> str | None:
     """Address of a new issue that already says which claim, which value, which version."""
-    repository = env.config.html_theme_options.get("repository_url")
+    facts = {
+        "Claim": check.key,
+        "Page": check.notebook,
+        "Measured": show(check.record.measured),
+        "Bound": describe_bound(check.record.bound),
+    }
+    return _issue_url(env.config, check.key, facts)
+
+
+def _issue_url(config: Any, about: str, facts: dict[str, str]) -> str | None:
+    """Address of a new issue with its first lines filled in; None while no address is set: no dead link."""
+    repository = config.html_theme_options.get("repository_url")
     if not repository:
-        return None  # no address is set yet: no dead link
-    body = (
-        f"Claim: {check.key}\nPage: {check.notebook}\nMeasured: {show(check.record.measured)}\n"
-        f"Bound: {describe_bound(check.record.bound)}\nVersion: {dlkb.__version__}\n\n"
-        "What is wrong, and how do you know?\n"
-    )
-    query = urlencode({"title": f"This is wrong: {check.key}", "body": body})
+        return None
+    facts = {**facts, "Version": dlkb.__version__}
+    lines = "".join(f"{name}: {value}\n" for name, value in facts.items())
+    body = f"{lines}\nWhat is wrong, and how do you know?\n"
+    query = urlencode({"title": f"This is wrong: {about}", "body": body})
     return f"{repository.rstrip('/')}/issues/new?{query}"
 
 
@@ -438,6 +447,41 @@ def _add_footer(app: Sphinx, doctree: nodes.document) -> None:
     )
 
 
+def _add_buttons(
+    app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any
+) -> None:
+    """Every page: "this is wrong", instead of the theme's empty issue. Every notebook: also a copy
+    without outputs, to be run. (Colab, Binder, the notebook itself, its source: the theme's buttons.)"""
+    groups = {button.get("label"): button for button in context["header_buttons"]}
+    if "source-buttons" in groups:
+        page = pagename if doctree else "the book"
+        for button in groups["source-buttons"]["buttons"]:
+            if button["label"] == "source-issues-button":
+                button["url"] = _issue_url(app.config, page, {"Page": page})
+                button["text"], button["tooltip"] = "This is wrong", "Say what is wrong"
+    source = Path(app.env.doc2path(pagename)) if doctree else Path()
+    if source.suffix != ".ipynb":
+        return
+    name = f"_downloads/{pagename}.ipynb"
+    copy = Path(app.outdir) / name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    write_notebook(copy, without_outputs(read_notebook(source)))
+    buttons = groups["download-buttons"]["buttons"]
+    for button in buttons:
+        if button["label"] == "download-source-button":
+            button["text"], button["tooltip"] = "With outputs", "Download the notebook"
+            at = buttons.index(button) + 1
+    bare = {
+        "type": "link",
+        "url": context["pathto"](name, 1),
+        "text": "Without outputs",
+        "tooltip": "Download the notebook as it is before it is run",
+        "icon": "fas fa-file",
+        "label": "download-without-outputs-button",
+    }
+    buttons.insert(at, bare)
+
+
 def _drop_thebe(
     app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any
 ) -> None:
@@ -467,6 +511,11 @@ def _set_theme_options(app: Sphinx, config: Any) -> None:
             "use_issues_button",
         ):
             config.html_theme_options[button] = True
+        config.html_theme_options["launch_buttons"] = {
+            "colab_url": "https://colab.research.google.com",
+            "binderhub_url": "https://mybinder.org",
+            "notebook_interface": "jupyterlab",
+        }
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -479,6 +528,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-get-outdated", _outdated)
     app.connect("env-purge-doc", _forget)
     app.connect("doctree-read", _add_footer)
+    app.connect("html-page-context", _add_buttons, priority=900)
     app.connect("html-page-context", _drop_thebe, priority=900)
     return {
         "version": dlkb.__version__,

@@ -8,6 +8,7 @@ import sys
 import pytest
 from bs4 import BeautifulSoup
 
+from bookkit import repository
 from bookkit.book import Book
 from bookkit.site import html_folder
 
@@ -51,7 +52,7 @@ def copy_of_the_book(tmp_path):
     """Something to break and rebuild."""
     for name in ("chapters", "code", "data", "requirements", "_static"):
         shutil.copytree(BOOK.root / name, tmp_path / name)
-    for name in ("_config.yml", "_toc.yml", "references.bib", "pyproject.toml"):
+    for name in ("_toc.yml", "references.bib", *repository.BLOCKS):
         shutil.copy(BOOK.root / name, tmp_path / name)
     return Book(tmp_path)
 

@@ -1,8 +1,11 @@
 """The builder's own promises: numbers in prose are compared, and nothing stale is shown."""
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from bs4 import BeautifulSoup
 
+from bookkit import repository
 from bookkit.book import read_notebook, write_notebook
 from bookkit.site import html_folder
 from bookkit.sphinx import printed_agrees, printed_number
@@ -205,32 +208,57 @@ def test_evidence_that_is_failed_stale_or_missing_fails_the_build(
         assert said in out
 
 
-def test_with_an_address_each_check_can_be_reported(build, copy_of_the_book):
-    book = copy_of_the_book
-    for old, new in (
-        ('""', "https://github.com/former/book"),
-        ("former", "owner"),
-    ):  # also a later change
-        replace(
-            book.root / "_config.yml",
-            f"url: {old}" if old == '""' else old,
-            f"url: {new}" if old == '""' else new,
-        )
-        status, out = build(book.root)
+@pytest.fixture
+def published(build, copy_of_the_book):
+    """A book whose address was set, and then changed."""
+    for address in ("https://github.com/former/book", "git@github.com:owner/book.git"):
+        repository.set_repository(copy_of_the_book, address, "v1.0")
+        status, out = build(copy_of_the_book.root)
         assert status == 0, out
-    article = page(book, "chapters/normalization/02-what-does-batch-norm-compute.html")
-    panel = article.find(id="check-normalization-bn-definition-small-channel")
-    address = panel.find("a", string="this is wrong")["href"]
-    assert address.startswith("https://github.com/owner/book/issues/new?title=")
-    for part in (
-        "normalization%2Fbn-definition%23small+channel",
-        "Measured%3A+0.8772",
-        "Version%3A+0.1.0",
-    ):
-        assert part in address
-    whole = BeautifulSoup(
-        (html_folder(book) / "chapters/ledger.html").read_text("utf-8"), "html.parser"
+    return copy_of_the_book
+
+
+def test_with_an_address_every_button_works(published):
+    """One build, since it takes long: what a page offers once the address is set."""
+    name = "chapters/normalization/02-what-does-batch-norm-compute"
+    soup = BeautifulSoup(
+        (html_folder(published) / f"{name}.html").read_text("utf-8"), "html.parser"
     )
-    assert whole.select(
-        "a.btn-source-file-button[href='https://github.com/owner/book/blob/main/chapters/ledger.md?plain=1']"
+    assert "former" not in soup.decode()
+
+    panel = soup.find(id="check-normalization-bn-definition-small-channel")
+    title, body = issue(panel.find("a", string="this is wrong"))
+    assert title == "This is wrong: normalization/bn-definition#small channel"
+    for line in (f"Page: {name}", "Measured: 0.8772", "Bound: ", "Version: 0.1.0"):
+        assert line in body
+
+    title, body = issue(soup.select_one("a.btn-source-issues-button"))
+    assert title == f"This is wrong: {name}"
+    assert f"Page: {name}\nVersion: 0.1.0\n" in body
+    links = [a["href"] for a in soup.select("div.article-header-buttons a[href]")]
+    on_github = f"owner/book/blob/v1.0/{name}.ipynb"
+    assert f"https://colab.research.google.com/github/{on_github}" in links
+    binder = "https://mybinder.org/v2/gh/owner/book/v1.0?urlpath=lab/tree/"
+    assert f"{binder}{name}.ipynb" in links
+    assert f"https://github.com/{on_github}?plain=1" in links
+
+    prose = BeautifulSoup(
+        (html_folder(published) / "chapters/ledger.html").read_text("utf-8"),
+        "html.parser",
     )
+    links = [a["href"] for a in prose.select("div.article-header-buttons a[href]")]
+    source = "https://github.com/owner/book/blob/v1.0/chapters/ledger.md?plain=1"
+    assert source in links
+    assert not [link for link in links if "colab" in link or "binder" in link]
+    assert issue(prose.select_one("a.btn-source-issues-button"))[0] == (
+        "This is wrong: chapters/ledger"
+    )
+
+
+def issue(link):
+    """Title and body of the issue that a link begins."""
+    address = urlsplit(link["href"])
+    where = f"{address.scheme}://{address.netloc}{address.path}"
+    assert where == "https://github.com/owner/book/issues/new"
+    query = parse_qs(address.query)
+    return query["title"][0], query["body"][0]

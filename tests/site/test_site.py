@@ -3,6 +3,7 @@
 import re
 from urllib.parse import unquote, urlsplit
 
+from bookkit import repository
 from bookkit.book import Book, code_cells, read_notebook
 from bookkit.ledger import claim_label, collect_checks
 from dlkb.claims import load_claims
@@ -163,11 +164,35 @@ def test_each_notebook_can_be_downloaded(site):
         ).read_bytes() == path.read_bytes()
 
 
-def test_no_dead_button_while_the_repository_has_no_address(site):
+def test_each_notebook_can_be_downloaded_without_its_outputs(site):
+    for page, path in PAGES_OF_NOTEBOOKS.items():
+        links = site.pages[page].select("a.btn-download-without-outputs-button")
+        assert [link.text.strip() for link in links] == ["Without outputs"], page
+        bare = read_notebook((site.folder / page).parent / links[0]["href"])
+        stored = read_notebook(path)
+        assert [c["source"] for c in bare["cells"]] == [
+            c["source"] for c in stored["cells"]
+        ]
+        for cell in code_cells(bare):
+            assert cell["outputs"] == []
+            assert cell["execution_count"] is None
+        assert "dlkb" not in bare["metadata"]
+    for page in site.pages.keys() - PAGES_OF_NOTEBOOKS.keys():
+        assert not site.pages[page].select("a.btn-download-without-outputs-button")
+
+
+def test_there_is_no_dead_button(site):
+    """While no address is set, nothing leads to the repository, to Colab or to Binder; then all does."""
+    address = repository.read(BOOK)
     for page, soup in site.pages.items():
-        for link in soup.find_all("a", href=True):
-            assert "github.com" not in link["href"], f"{page}: {link}"
-            assert link["href"] not in ("", "None"), f"{page}: {link}"
+        links = [link["href"] for link in soup.find_all("a", href=True)]
+        assert not {"", "None"} & set(links), page
+        hosts = {urlsplit(link).netloc for link in links}
+        elsewhere = {"github.com", "colab.research.google.com", "mybinder.org"}
+        if not address.url:
+            assert not hosts & elsewhere, page
+        elif page in PAGES_OF_NOTEBOOKS:
+            assert elsewhere <= hosts, page
 
 
 def test_pages_start_in_the_readers_own_light_or_dark(site):
