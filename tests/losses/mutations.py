@@ -9,6 +9,7 @@ METRIC = "dlkb.losses.metric"
 RACE = "dlkb.losses.race"
 REGRESSION = "dlkb.losses.regression"
 SEGMENTATION = "dlkb.losses.segmentation"
+SHARED = "dlkb.losses._shared"
 WEIGHTING = "dlkb.losses.weighting"
 
 MUTATIONS = [
@@ -405,5 +406,223 @@ MUTATIONS = [
         SEGMENTATION,
         "target, 1.0, 1.0, smooth",
         "target, 0.5, 0.5, smooth",
+    ),
+    # 02, what cross-entropy and BCE compute
+    Mutation(
+        "losses/cross-entropy#two classes",
+        CLASSIFICATION,
+        "x.exp().sum(dim, keepdim=True).log()",
+        "x.exp().mean(dim, keepdim=True).log()",
+    ),
+    Mutation(
+        "losses/cross-entropy#value",
+        CLASSIFICATION,
+        "return losses.sum() / weights.sum()",
+        "return losses.sum() / (weights != 0).sum()",
+    ),
+    Mutation(
+        "losses/cross-entropy#value",
+        CLASSIFICATION,
+        "(_per_class(weight, log_p) * log_p).sum(axis) / classes",
+        "(_per_class(weight, log_p) * log_p).sum(axis) / (classes - 1)",
+    ),
+    Mutation(
+        "losses/cross-entropy#gradient",
+        CLASSIFICATION,
+        "(x - x.exp().sum(dim, keepdim=True).log())",
+        "(x - x.exp().sum(dim, keepdim=True).log().detach())",
+    ),
+    Mutation(
+        "losses/cross-entropy#p - y",
+        NOTEBOOK,
+        'cross_entropy(x, y.argmax(1), reduction="sum")',
+        "cross_entropy(x, y.argmax(1))",
+    ),
+    Mutation(
+        "losses/cross-entropy#large logits, value",
+        CLASSIFICATION,
+        "x = x - x.detach().amax(dim, keepdim=True)",
+        "x = x - 0",
+    ),
+    Mutation(
+        "losses/cross-entropy#large logits, gradient",
+        CLASSIFICATION,
+        "(x - x.exp().sum(dim, keepdim=True).log())",
+        "(x - x.exp().sum(dim, keepdim=True).log().detach())",
+    ),
+    Mutation(
+        "losses/bce#value",
+        CLASSIFICATION,
+        "losses = t * positive + (1 - t) * negative",
+        'losses = t * positive + (1 - t) * _times(pos_weight, negative, "")',
+    ),
+    Mutation(
+        "losses/bce#gradient",
+        CLASSIFICATION,
+        "return torch.maximum(-x, zero) + tail, torch.maximum(x, zero) + tail",
+        "return (-x).clamp(min=0) + tail, x.clamp(min=0) + tail",
+    ),
+    Mutation(
+        "losses/bce#equal at moderate logits",
+        CLASSIFICATION,
+        "return p.log().clamp(min=-100)",
+        "return (p + 1e-7).log()",
+    ),
+    Mutation(
+        "losses/bce#float32, value",
+        CLASSIFICATION,
+        "return torch.maximum(-x, zero) + tail, torch.maximum(x, zero) + tail",
+        "return -_cut_off_log(x.sigmoid()), -_cut_off_log(1 - x.sigmoid())",
+    ),
+    Mutation(
+        "losses/bce#float32, gradient",
+        CLASSIFICATION,
+        "return torch.maximum(-x, zero) + tail, torch.maximum(x, zero) + tail",
+        "return -x.clamp(max=0).detach() + tail, x.clamp(min=0).detach() + tail",
+    ),
+    Mutation(
+        "losses/bce#cut off, value",
+        CLASSIFICATION,
+        "return p.log().clamp(min=-100)",
+        "return (p + 1e-12).log()",
+    ),
+    Mutation(
+        "losses/bce#cut off, gradient",
+        CLASSIFICATION,
+        "(p * (1 - p)).clamp(min=1e-12)",
+        "(p * (1 - p))",
+    ),
+    Mutation(
+        "losses/bce#cut off, as torch",
+        CLASSIFICATION,
+        "return -(t * _cut_off_log(p)",
+        "return -(t * p.clamp(min=1e-7).log()",
+    ),
+    Mutation("losses/ce-not-accuracy#two models", NOTEBOOK, "[0.45] * 4", "[0.55] * 4"),
+    Mutation(
+        "losses/ce-not-accuracy#loss rises",
+        NOTEBOOK,
+        "Setting(network, lr=0.1, momentum=0.9)",
+        "Setting(network, lr=0.01)",
+    ),
+    Mutation(
+        "losses/ce-not-accuracy#accuracy holds",
+        NOTEBOOK,
+        "accuracy, confidence = right.mean(-1)",
+        "accuracy, confidence = guess.values.mean(-1)",
+    ),
+    Mutation(
+        "losses/ce-not-accuracy#overconfident",
+        NOTEBOOK,
+        "accuracy, confidence = right.mean(-1), guess.values.mean(-1)",
+        "accuracy, confidence = right.mean(-1), right.mean(-1)",
+    ),
+    Mutation(
+        "losses/multiclass-multilabel#labels per sample",
+        NOTEBOOK,
+        "for v in (one_hot[labels], table[labels])]",
+        "for v in (table[labels], table[labels])]",
+    ),
+    Mutation(
+        "losses/multiclass-multilabel#any subset",
+        NOTEBOOK,
+        "bce_subset = train(lambda out, y: bce(out, table[y]), set_right",
+        "bce_subset = train(lambda out, y: bce(out, shared[y]), set_right",
+    ),
+    Mutation(
+        "losses/multiclass-multilabel#one of K",
+        NOTEBOOK,
+        "bce_one_runs = train(lambda out, y: bce(out, one_hot[y]))",
+        "bce_one_runs = train(lambda out, y: bce(out.softmax(-1), one_hot[y]))",
+    ),
+    Mutation(
+        "losses/regression-classification#gradients",
+        NOTEBOOK,
+        "mse_loss(x10.sigmoid(), one), bce",
+        "mse_loss(x10, one), bce",
+    ),
+    Mutation(
+        "losses/regression-classification#gradients",
+        REGRESSION,
+        "errors = _difference(input, target, weight, reduction).square()",
+        "errors = _difference(input, target, weight, reduction).square() / 2",
+    ),
+    Mutation(
+        "losses/regression-classification#steps to recover",
+        NOTEBOOK,
+        "steps_to_right(lambda p: 2 * (p - 1) * p * (1 - p))",
+        "steps_to_right(lambda p: 2 * (p - 1))",
+    ),
+    Mutation(
+        "losses/regression-classification#no sigmoid",
+        NOTEBOOK,
+        "train(lambda out, y: mse_loss(out, one_hot[y]))",
+        "train(lambda out, y: mse_loss(out.softmax(-1), 10 * one_hot[y]))",
+    ),
+    Mutation(
+        "losses/regression-classification#wrong start",
+        NOTEBOOK,
+        "train(after_sigmoid, bias=-10.0)",
+        "train(after_sigmoid)",
+    ),
+    Mutation(
+        "losses/label-format#torch",
+        NOTEBOOK,
+        '"indices as floats": ("cross_entropy", out, index.float())',
+        '"indices as floats": ("cross_entropy", out, index)',
+    ),
+    Mutation(
+        "losses/label-format#package",
+        SHARED,
+        "if value is not None and value.shape != input.shape:",
+        "if value is not None and value.numel() != input.numel():",
+    ),
+    Mutation(
+        "losses/label-format#target -1",
+        NOTEBOOK,
+        "logit, target = torch.tensor([-100.0, -1.0])",
+        "logit, target = torch.tensor([-100.0, 0.0])",
+    ),
+    Mutation(
+        "losses/label-format#broadcast squared error",
+        NOTEBOOK,
+        "wrong = [r_squared(s, (200,)) for",
+        "wrong = [r_squared(s, (200, 1)) for",
+    ),
+    Mutation(
+        "losses/label-format#softmax twice, floor",
+        NOTEBOOK,
+        "perfect = torch.eye(10, dtype=torch.float64)[:1]",
+        "perfect = 100 * torch.eye(10, dtype=torch.float64)[:1]",
+    ),
+    Mutation(
+        "losses/label-format#softmax twice, first gradient",
+        NOTEBOOK,
+        "for v in (start.softmax(1), start)]",
+        "for v in (start.log_softmax(1), start)]",
+    ),
+    Mutation(
+        "losses/label-format#softmax twice, one rate",
+        NOTEBOOK,
+        "cross_entropy(out.softmax(-1), y))",
+        "cross_entropy(out.log_softmax(-1), y))",
+    ),
+    Mutation(
+        "losses/label-format#softmax twice, own rates",
+        NOTEBOOK,
+        "(twice[own] / once[fastest]).log2()",
+        "(twice[own] / once[own]).log2()",
+    ),
+    Mutation(
+        "losses/label-format#off by one",
+        NOTEBOOK,
+        "shifted = train(lambda out, y: cross_entropy(out, y + 1)",
+        "shifted = train(lambda out, y: cross_entropy(out, y)",
+    ),
+    Mutation(
+        "losses/label-format#index or one-hot",
+        CLASSIFICATION,
+        "return losses.sum() / weights.sum()",
+        "return losses.mean()",
     ),
 ]
