@@ -137,6 +137,17 @@ def test_half_types_lose_no_more_than_the_last_rounding(loss, dtype):
             close(a.double(), b, rtol=2 * HALVES[dtype], atol=1e-6)
 
 
+def test_what_overflows_before_the_mean_is_computed_in_float32():
+    """In float16 the difference 120000 and the square of 400 are infinite, their means over 4 are not."""
+    far = torch.tensor([6e4, 0, 0, 0], dtype=torch.float16)
+    assert l1_loss(far, -far).item() == pytest.approx(3e4, rel=1e-3)
+    assert smooth_l1_loss(far, -far).item() == pytest.approx(3e4, rel=1e-3)
+    error, zero = far / 150, torch.zeros_like(far)
+    assert mse_loss(error, zero).item() == pytest.approx(4e4, rel=1e-3)
+    huber = huber_loss(error, zero, delta=1000.0).item()
+    assert huber == pytest.approx(2e4, rel=1e-3)
+
+
 # ------------------------------------------------------------------------------- by hand and limits
 
 
