@@ -483,8 +483,8 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-covariate-shift#twice the noise",
         NOTEBOOK,
-        "shift=m, scale=m / 2)",
-        "shift=0.5, scale=0.25)",
+        "scale=m / 2)",
+        "scale=0.25)",
     ),
     Mutation(
         "normalization/bn-covariate-shift#loss range",
@@ -508,7 +508,7 @@ MUTATIONS = [
         "normalization/bn-weight-decay#with",
         NOTEBOOK,
         "steps=300, batch_size=32, record",
-        "steps=20, batch_size=32, record",
+        "steps=60, batch_size=32, record",
     ),
     Mutation(
         "normalization/bn-weight-decay#growing rate",
