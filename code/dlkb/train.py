@@ -1,4 +1,4 @@
-"""Train one network, or many at once: seeds times settings behind one call.
+"""Train one network, many at once (seeds times settings behind one call), or each arm at its best rate.
 
 A comparison of settings needs several seeds; small networks spend most of their time between operations.
 ``fit_many`` therefore stacks the members' parameters and trains them in one vectorized pass
@@ -12,7 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
-__all__ = ["Runs", "Setting", "batch_order", "fit", "fit_many"]
+__all__ = [
+    "Runs",
+    "Setting",
+    "Tuned",
+    "batch_order",
+    "class_order",
+    "fit",
+    "fit_many",
+    "fit_tuned",
+    "share_right",
+]
 
 # Multiplications of one member's step above which a loop is faster, on one thread: fully connected networks
 # were 1.8 times faster stacked at 0.8 million and 0.8 times at 2.7 million, convolutional ones 1.3 times at
@@ -21,6 +31,8 @@ CONNECTED_LIMIT, CONVOLUTIONAL_LIMIT = 1_500_000, 3_500_000
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Record = Callable[[Mapping[str, Tensor]], Tensor]
+Score = Callable[[Tensor, Tensor], Tensor]
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,46 @@ def batch_order(
     return torch.cat(order).view(-1, batch_size)[:steps]
 
 
+def class_order(
+    y: Tensor,
+    indices: Tensor,
+    classes: int,
+    batch_size: int,
+    steps: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Indices of skewed batches: each holds equally many samples of a few classes, drawn anew each time.
+
+    Args:
+        y: (N,), the classes of all samples.
+        indices: the samples to draw from, with replacement.
+        classes: how many classes a batch holds; must divide ``batch_size``.
+    Returns: (steps, batch_size), int64, a batch's samples grouped by class.
+    Raises: ValueError: if there are not that many classes, or batch_size is no multiple.
+    Example:
+        >>> y = torch.arange(10).repeat(5)
+        >>> order = class_order(y, torch.arange(50), 2, 6, 4, torch.Generator().manual_seed(0))
+        >>> [len(y[batch].unique()) for batch in order]
+        [2, 2, 2, 2]
+    """
+    own = [indices[y[indices] == c] for c in y[indices].unique()]
+    if not 1 <= classes <= len(own) or batch_size < 1 or batch_size % classes:
+        raise ValueError(
+            f"classes must be from 1 to {len(own)} and divide batch_size: "
+            f"got classes={classes}, batch_size={batch_size}"
+        )
+    each = batch_size // classes
+    batches = []
+    for _ in range(steps):
+        chosen = torch.randperm(len(own), generator=generator)[:classes]
+        drawn = [
+            own[c][torch.randint(len(own[c]), (each,), generator=generator)]
+            for c in chosen
+        ]
+        batches.append(torch.cat(drawn))
+    return torch.stack(batches)
+
+
 def fit(
     model: nn.Module,
     x: Tensor,
@@ -143,9 +195,10 @@ def fit_many(
     y: Tensor,
     *,
     seeds: Sequence[int],
-    steps: int,
-    batch_size: int,
+    steps: int | None = None,
+    batch_size: int | None = None,
     splits: Sequence[tuple[Tensor, Tensor]] | None = None,
+    orders: Sequence[Tensor] | None = None,
     loss: Loss = nn.functional.cross_entropy,
     record: Record | None = None,
     stack: bool | None = None,
@@ -156,29 +209,27 @@ def fit_many(
         settings: by name; networks of one architecture are trained together.
         x, y: all samples and their targets, on the device to compute on.
         seeds: one run of each setting for each.
+        steps, batch_size: of the batches that ``batch_order`` draws, when no ``orders`` are given.
         splits: for each seed, indices of the training and of the held-out samples; None trains on all.
+        orders: for each seed, (T, B) indices of its batches among all samples, such as ``class_order`` gives.
         record: maps the parameters of one setting after a step, each (S, ...), to what to keep, (S, ...).
         stack: train vectorized, or in a loop; None for what is faster.
     Returns: ``Runs``.
-    Raises: ValueError: if there is nothing to train, or ``splits`` are not one a seed or differ in size.
+    Raises: ValueError: if there is nothing to train, ``splits`` or ``orders`` are not one a seed or differ in
+        size, both ``orders`` and ``steps`` or ``batch_size`` are given, or an order holds held-out samples.
     References: torch.func, after Bradbury et al., JAX, 2018.
     """
-    _check(settings, seeds, splits)
+    _check(settings, seeds, splits, orders, (steps, batch_size))
     if splits is None:
         everything = torch.arange(len(x))
         splits = [(everything, everything[:0])] * len(seeds)
-    train = torch.stack([first for first, _ in splits])  # (S, N)
-    held_out = torch.stack([second for _, second in splits])
-    orders = [
-        batch_order(
-            train.shape[1], batch_size, steps, torch.Generator().manual_seed(seed)
-        )
-        for seed in seeds
-    ]
-    batches = torch.stack(
-        [own[order] for own, order in zip(train, orders, strict=True)]
-    )  # (S, T, B)
-    batches, held_out = batches.to(x.device), held_out.to(x.device)
+    if orders is None:
+        orders = [
+            train[_seeded_order(len(train), batch_size, steps, seed)]
+            for (train, _), seed in zip(splits, seeds, strict=True)
+        ]
+    batches = torch.stack(list(orders)).to(x.device)  # (S, T, B)
+    held_out = torch.stack([second for _, second in splits]).to(x.device)
 
     models = {
         name: [_seeded(s.model, seed).to(x.device) for seed in seeds]
@@ -189,17 +240,134 @@ def fit_many(
     for names in _same_architecture(models):
         group = {name: settings[name] for name in names}
         example = models[names[0]][0]
-        pays = _stacking_pays(example, x[:1], batch_size) if stack is None else stack
+        pays = (
+            _stacking_pays(example, x[:2], len(batches[0, 0]))
+            if stack is None
+            else stack
+        )
         train_group = _fit_stacked if pays else _fit_looped
         train_group(group, models, x, y, batches, loss, record, curves, kept)
     return Runs(
         tuple(settings),
         tuple(seeds),
         torch.stack([curves[name] for name in settings]),
-        torch.stack([_accuracies(models[name], x, y, held_out) for name in settings]),
+        torch.stack(
+            [_scores(models[name], x, y, held_out, share_right) for name in settings]
+        ),
         torch.stack([kept[name] for name in settings]) if record is not None else None,
         models,
     )
+
+
+@dataclass
+class Tuned:
+    """What ``fit_tuned`` found. R rates, V seeds that tried them all, S seeds in all.
+
+    ``rates``: the chosen one of each seed. ``validation`` (R, V): scores at every rate. ``test`` (S,): scores
+    at the chosen rate. ``models``: the S networks trained at it. Scores are float64, on the CPU.
+    """
+
+    rates: tuple[float, ...]
+    validation: Tensor
+    test: Tensor
+    models: list[nn.Module] = field(repr=False)
+
+
+def share_right(output: Tensor, target: Tensor) -> Tensor:
+    """Share of the samples, or of their positions, whose largest logit is that of their class.
+
+    Args:
+        output: (N, classes, *).
+        target: (N, *), classes.
+    Example:
+        >>> share_right(torch.eye(4), torch.tensor([0, 1, 2, 0]))
+        tensor(0.7500, dtype=torch.float64)
+    """
+    return (output.argmax(1) == target).double().mean()
+
+
+def fit_tuned(
+    model: Callable[[], nn.Module],
+    x: Tensor,
+    y: Tensor,
+    *,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    parts: Sequence[tuple[Tensor, Tensor, Tensor]],
+    steps: int | None = None,
+    batch_size: int | None = None,
+    orders: Sequence[Tensor] | None = None,
+    tuning_seeds: int | None = None,
+    per_seed: bool = False,
+    score: Score = share_right,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    loss: Loss = nn.functional.cross_entropy,
+    stack: bool | None = None,
+) -> Tuned:
+    """Give an arm its best learning rate: chosen by validation data, trained with every seed, then tested.
+
+    Conventions: the rate with the highest validation score wins, the first one in a tie; NaN counts as the
+    worst. It is the mean over seeds that counts, and one rate for all; or, ``per_seed``, each seed's own, so
+    that the noise of the choice is within the spread over seeds. Test data choose nothing.
+    Args:
+        model: as in ``Setting``; so are momentum and weight_decay.
+        rates: learning rates to choose from.
+        parts: for each seed, indices of its training, validation and test samples.
+        steps, batch_size, orders, loss, stack: as in ``fit_many``.
+        tuning_seeds: how many seeds, from the first, try all rates; None for all, which ``per_seed`` needs.
+        per_seed: whether each seed takes the rate that is best for it.
+        score: maps a network's outputs and their targets to a number, the higher the better.
+    Returns: ``Tuned``.
+    Raises: ValueError: if tuning_seeds is not from 1 to the number of seeds (with ``per_seed``: all of them),
+        or as ``fit_many``.
+    Example:
+        >>> x, y, all = torch.eye(4), torch.arange(4), torch.arange(4)
+        >>> options = {"rates": (0.0, 1.0), "seeds": [0], "steps": 20, "batch_size": 4}
+        >>> found = fit_tuned(lambda: nn.Linear(4, 4), x, y, parts=[(all, all, all)], **options)
+        >>> found.rates, found.test
+        ((1.0,), tensor([1.], dtype=torch.float64))
+    """
+    tuning_seeds = len(seeds) if tuning_seeds is None else tuning_seeds
+    if not 1 <= tuning_seeds <= len(seeds) or len(parts) != len(seeds):
+        raise ValueError(
+            f"tuning_seeds must be from 1 to the {len(seeds)} seeds, and parts one a seed: "
+            f"got {tuning_seeds} and {len(parts)} parts"
+        )
+    if per_seed and tuning_seeds < len(seeds):
+        raise ValueError(
+            f"per_seed needs all {len(seeds)} seeds to tune: got tuning_seeds={tuning_seeds}; leave it out"
+        )
+    if orders is not None:
+        _check_orders(orders, seeds, [(a, torch.cat(rest)) for a, *rest in parts])
+
+    def train(rates: Sequence[float], first: int, last: int) -> list[list[nn.Module]]:
+        settings = {str(r): Setting(model, r, momentum, weight_decay) for r in rates}
+        runs = fit_many(
+            settings,
+            *(x, y),
+            seeds=seeds[first:last],
+            steps=steps,
+            batch_size=batch_size,
+            splits=[(own, own[:0]) for own, _, _ in parts[first:last]],
+            orders=None if orders is None else orders[first:last],
+            loss=loss,
+            stack=stack,
+        )
+        return [runs.models[str(rate)] for rate in rates]
+
+    tried = train(rates, 0, tuning_seeds)
+    own = [part[1] for part in parts[:tuning_seeds]]
+    validation = torch.stack([_scores(models, x, y, own, score) for models in tried])
+    judged = validation if per_seed else validation.mean(1, keepdim=True)  # (R, V or 1)
+    best = judged.nan_to_num(-torch.inf).argmax(0).expand(tuning_seeds).tolist()
+    models = [tried[index][seed] for seed, index in enumerate(best)]
+    if tuning_seeds < len(seeds):
+        rest = len(seeds) - tuning_seeds
+        models += train([rates[best[0]]], tuning_seeds, len(seeds))[0]
+        best += best[:1] * rest
+    test = _scores(models, x, y, [part[2] for part in parts], score)
+    return Tuned(tuple(rates[index] for index in best), validation, test, models)
 
 
 def _fit_stacked(settings, models, x, y, batches, loss, record, curves, kept) -> None:
@@ -288,17 +456,24 @@ def _write_back(members: list[nn.Module], parameters: dict, buffers: dict) -> No
 
 
 @torch.no_grad()
-def _accuracies(
-    models: list[nn.Module], x: Tensor, y: Tensor, held_out: Tensor
+def _scores(
+    models: Sequence[nn.Module],
+    x: Tensor,
+    y: Tensor,
+    parts: Sequence[Tensor],
+    score: Score,
 ) -> Tensor:
-    """(S,): accuracy of each seed's network on its own held-out samples, in evaluation mode."""
-    if held_out.shape[1] == 0:
-        return torch.full((len(models),), float("nan"))
+    """(S,) float64: each network's score on its own part of the data, in evaluation mode; NaN for none."""
     found = []
-    for model, indices in zip(models, held_out, strict=True):
-        guess = model.eval()(x[indices]).argmax(1)
-        found.append((guess == y[indices]).double().mean())
-    return torch.stack(found).cpu()
+    for model, indices in zip(models, parts, strict=True):
+        own = indices.to(x.device)
+        value = score(model.eval()(x[own]), y[own]) if len(own) else torch.tensor(NAN)
+        found.append(value.double().cpu())
+    return torch.stack(found)
+
+
+def _seeded_order(count: int, batch_size: int, steps: int, seed: int) -> Tensor:
+    return batch_order(count, batch_size, steps, torch.Generator().manual_seed(seed))
 
 
 def _seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -325,12 +500,15 @@ def _stacking_pays(model: nn.Module, sample: Tensor, batch_size: int) -> bool:
 
 @torch.no_grad()
 def _multiplications(model: nn.Module, sample: Tensor) -> int:
-    """Multiplications of one sample in the linear and convolutional layers. ``sample``: (1, *)."""
+    """Multiplications of one sample in the linear and convolutional layers.
+
+    ``sample``: (N, *), two or more where a norm uses the batch's statistics in evaluation too.
+    """
     counts = []
 
     def count(module: nn.Module, inputs: tuple, output: Tensor) -> None:
         per_output = module.weight[0].numel()
-        counts.append(per_output * output.numel())
+        counts.append(per_output * output.numel() // len(sample))
 
     kinds = (nn.Linear, nn.modules.conv._ConvNd)
     handles = [
@@ -344,7 +522,7 @@ def _multiplications(model: nn.Module, sample: Tensor) -> int:
     return sum(counts)
 
 
-def _check(settings, seeds, splits) -> None:
+def _check(settings, seeds, splits, orders, drawn) -> None:
     if not settings or not len(seeds):
         raise ValueError(
             f"give at least one setting and one seed: got {len(settings)} settings, {len(seeds)} seeds"
@@ -358,4 +536,25 @@ def _check(settings, seeds, splits) -> None:
         if len(sizes) > 1:
             raise ValueError(
                 f"all splits must have the same sizes: got {sorted(sizes)}"
+            )
+    if None in drawn if orders is None else drawn != (None, None):
+        raise ValueError(
+            "give either steps and batch_size, or orders: "
+            f"got {drawn} and {'no orders' if orders is None else 'orders'}"
+        )
+    if orders is not None:
+        _check_orders(orders, seeds, splits)
+
+
+def _check_orders(orders, seeds, splits) -> None:
+    shapes = {tuple(order.shape) for order in orders}
+    if len(orders) != len(seeds) or len(shapes) > 1 or len(orders[0].shape) != 2:
+        raise ValueError(
+            f"give one order a seed, (steps, batch_size), all of one shape: got {len(orders)} orders "
+            f"for {len(seeds)} seeds, with shapes {sorted(shapes)}"
+        )
+    for seed, order, (_, held_out) in zip(seeds, orders, splits or (), strict=False):
+        if torch.isin(order, held_out.to(order.device)).any():
+            raise ValueError(
+                f"no order may hold held-out samples: that of seed {seed} does; draw from the training part"
             )

@@ -10,6 +10,7 @@ from dlkb.normalization import (
     batch_renorm,
     renorm_correction,
 )
+from dlkb.train import Setting, fit_many
 
 SHAPES = [(5, 3), (4, 3, 7), (4, 3, 5, 2), (6, 1)]
 
@@ -158,6 +159,20 @@ def test_wrong_arguments_leave_the_state_alone(arguments, message):
         batch_renorm(torch.ones(4, 3), **given)
     assert mean.tolist() == [0] * 3
     assert var.tolist() == [1] * 3
+
+
+def test_many_train_at_once_as_alone():
+    """vmap refuses a look at the values, such as batch norm's check that a batch is finite."""
+    make = lambda: torch.nn.Sequential(BatchRenorm1d(4), torch.nn.Linear(4, 2)).double()
+    x, y = draw((40, 4)), torch.arange(40) % 2
+    options = {"seeds": (0, 1), "steps": 10, "batch_size": 8}
+    stacked, looped = (
+        fit_many({"a": Setting(make, 0.1)}, x, y, stack=stack, **options)
+        for stack in (True, False)
+    )
+    torch.testing.assert_close(stacked.loss, looped.loss, rtol=0, atol=1e-10)
+    for one, other in zip(stacked.models["a"], looped.models["a"], strict=True):
+        close(one[0].running_var, other[0].running_var)
 
 
 def test_wrong_modules_and_inputs():

@@ -1,10 +1,22 @@
-"""fit and fit_many: the same numbers stacked, looped, and by torch.optim.SGD alone."""
+"""fit, fit_many, fit_tuned: the same numbers stacked, looped, and by torch.optim.SGD alone; the best rate."""
+
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from dlkb.train import Setting, _stacking_pays, batch_order, fit, fit_many
+from dlkb.train import (
+    Setting,
+    _multiplications,
+    _stacking_pays,
+    batch_order,
+    class_order,
+    fit,
+    fit_many,
+    fit_tuned,
+    share_right,
+)
 
 X = torch.randn(
     96, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64
@@ -118,6 +130,33 @@ def test_a_member_is_what_torch_alone_would_train():
         )
 
 
+def skewed(seeds=SEEDS, indices=tuple(range(96))):
+    draws = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return [class_order(Y, torch.tensor(indices), 2, 8, 12, draw) for draw in draws]
+
+
+def test_members_train_on_the_batches_they_are_given():
+    """Fails for an order that indexes the split instead of all samples, and for one shared by all seeds."""
+    train = sorted(splits()[0][0].tolist())
+    orders, parts = skewed(indices=train), [splits()[0]] * 3
+    for stack in (True, False):
+        runs = fit_many(
+            SETTINGS, X, Y, seeds=SEEDS, orders=orders, splits=parts, stack=stack
+        )
+        for name, setting in SETTINGS.items():
+            for index, seed in enumerate(SEEDS):
+                torch.manual_seed(seed)
+                model = setting.model()
+                arms = ("lr", "momentum", "weight_decay")
+                options = {arm: getattr(setting, arm) for arm in arms}
+                alone = fit(model, X, Y, orders[index], **options)
+                found = runs.loss[runs[name], index]
+                torch.testing.assert_close(found, alone, rtol=0, atol=1e-10)
+    drawn = [batch_order(96, 16, 20, torch.Generator().manual_seed(s)) for s in SEEDS]
+    given = fit_many(SETTINGS, X, Y, seeds=SEEDS, orders=drawn)
+    torch.testing.assert_close(given.loss, run().loss, rtol=0, atol=1e-12)
+
+
 def test_arms_are_paired_by_seed_and_seeds_differ():
     runs = run(
         settings={
@@ -189,6 +228,17 @@ def test_an_epoch_shows_each_sample_once():
     assert order[:3].flatten().tolist() != order[3:6].flatten().tolist()
 
 
+def test_class_order_holds_equally_many_of_each_class():
+    y = torch.arange(5).repeat(20)
+    indices = torch.arange(0, 100, 3)
+    order = class_order(y, indices, 2, 8, 50, torch.Generator().manual_seed(0))
+    assert order.shape == (50, 8)
+    assert set(order.flatten().tolist()) <= set(indices.tolist())
+    for batch in order:
+        assert y[batch].unique(return_counts=True)[1].tolist() == [4, 4]
+    assert len(y[order].unique()) == 5
+
+
 def test_callback_sees_each_step_after_it():
     model, seen = mlp()(), []
     order = batch_order(96, 16, 3, torch.Generator().manual_seed(0))
@@ -219,6 +269,19 @@ def test_stacking_is_chosen_for_small_steps_only():
     assert not _stacking_pays(mlp(width=2048)(), sample, 32)
     assert _stacking_pays(cnn(), sample, 8)
     assert not _stacking_pays(cnn(), sample, 4096)
+    for model in (small, cnn()):
+        assert _multiplications(model, X[:3]) == _multiplications(model, sample)
+
+
+def test_a_norm_without_running_statistics_can_be_trained():
+    """Fails if the size of a step is measured on a single sample, which such a norm refuses."""
+    norm = nn.BatchNorm1d(64, track_running_stats=False, dtype=torch.float64)
+    make = lambda: nn.Sequential(nn.Flatten(), norm, nn.Linear(64, 4).double())
+    assert torch.isfinite(run(settings={"a": Setting(make, 0.1)}).loss).all()
+
+
+def given(orders, **options):
+    return fit_many(SETTINGS, X, Y, seeds=SEEDS, orders=orders, **options)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +296,20 @@ def test_stacking_is_chosen_for_small_steps_only():
         (lambda: run(splits=[*splits()[:2], *splits((60, 36))[2:]]), "same sizes"),
         (lambda: run(batch_size=97), "from 1 to the 96 samples: got 97"),
         (lambda: run(batch_size=0), "got 0"),
+        (lambda: fit_many(SETTINGS, X, Y, seeds=SEEDS), "no orders"),
+        (lambda: run(orders=skewed()), r"got \(20, 16\) and orders"),
+        (lambda: given(skewed()[:2]), "got 2 orders for 3 seeds"),
+        (lambda: given([*skewed()[:2], skewed()[2][:5]]), r"\(5, 8\), \(12, 8\)"),
+        (lambda: given([order[0] for order in skewed()]), r"shapes \[\(8,\)\]"),
+        (lambda: given(skewed(), splits=splits()), "held-out samples: that of seed 3"),
+        (
+            lambda: class_order(Y, torch.arange(96), 2, 7, 3, torch.Generator()),
+            "got classes=2, batch_size=7",
+        ),
+        (
+            lambda: class_order(Y, torch.arange(96), 9, 9, 3, torch.Generator()),
+            "from 1 to 4 .*got classes=9",
+        ),
         (lambda: Setting(mlp(), -0.1), "lr must not be negative: got -0.1"),
         (lambda: Setting(mlp(), 0.1, weight_decay=float("nan")), "weight_decay"),
     ],
@@ -245,3 +322,87 @@ def test_bad_input(call, message):
 def test_an_unknown_setting_gets_the_known_ones():
     with pytest.raises(KeyError, match="no setting 'x'; there are slow, with norm"):
         run()["x"]
+
+
+def test_share_right_counts_every_position():
+    logits = torch.tensor([[[1.0, 0.0, 2.0], [0.0, 1.0, 1.0]]])  # (1, 2 classes, 3)
+    assert share_right(logits, torch.tensor([[0, 0, 0]])) == pytest.approx(2 / 3)
+
+
+def tuned(parts=None, **options):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(90, 2, generator=generator)
+    y = (x[:, 0] > 0).long()
+    y[60:] = 1 - y[60:]  # the test part's labels are turned round
+    parts = parts or [torch.arange(90).split(30)] * 3
+    defaults = {"rates": (0.0, 0.5), "seeds": (7, 5, 6), "parts": parts}
+    if "orders" not in options:
+        defaults |= {"steps": 30, "batch_size": 10}
+    options = {**defaults, **options}
+    return x, y, fit_tuned(partial(nn.Linear, 2, 2), x, y, **options)
+
+
+@pytest.mark.parametrize("tuning_seeds", [1, 2, 3, None])
+def test_rate_is_chosen_by_validation_and_tested_on_the_rest(tuning_seeds):
+    """Fails for a rate chosen on test data, where the smallest would win, and for seeds mixed up."""
+    x, y, found = tuned(tuning_seeds=tuning_seeds)
+    assert found.rates == (0.5,) * 3
+    assert found.validation.shape == (2, tuning_seeds or 3)
+    assert found.validation[1].min() > found.validation[0].max()
+    runs = fit_many(
+        {"a": Setting(partial(nn.Linear, 2, 2), lr=0.5)},
+        *(x, y),
+        seeds=(7, 5, 6),
+        splits=[(torch.arange(30), torch.arange(60, 90))] * 3,
+        steps=30,
+        batch_size=10,
+    )
+    torch.testing.assert_close(found.test, runs.accuracy[0])
+    assert found.test.max() < 0.5
+    for mine, theirs in zip(found.models, runs.models["a"], strict=True):
+        torch.testing.assert_close(mine.state_dict(), theirs.state_dict())
+
+
+def test_every_option_reaches_the_training():
+    order = torch.randint(30, (30, 10), generator=torch.Generator().manual_seed(1))
+    options = {"momentum": 0.9, "weight_decay": 0.1}
+    options["loss"] = lambda output, y: 2 * nn.functional.cross_entropy(output, y)
+    x, y, found = tuned(rates=(0.1,), orders=[order] * 3, **options)
+    torch.manual_seed(5)
+    model = nn.Linear(2, 2)
+    fit(model, x, y, order, lr=0.1, **options)
+    torch.testing.assert_close(found.models[1].state_dict(), model.state_dict())
+
+
+def test_each_seed_may_take_its_own_rate():
+    """Fails for a choice by the mean, and for networks that are not those of the chosen rates."""
+    first, second, third = torch.arange(90).split(30)
+    parts = [(first, second, third), (first, third, second), (first, second, third)]
+    x, y, found = tuned(parts=parts, per_seed=True)  # the third part is turned round
+    assert found.rates == (0.5, 0.0, 0.5)
+    for model, (_, _, test), score in zip(found.models, parts, found.test, strict=True):
+        assert share_right(model.eval()(x[test]), y[test]) == score
+    torch.manual_seed(5)  # that of the second seed, which was left as it started
+    assert torch.equal(found.models[1].weight, nn.Linear(2, 2).weight)
+
+
+def test_any_score_can_choose_and_one_that_is_nan_does_not_win():
+    confident = lambda output, y: -output.abs().max()
+    assert tuned(score=confident)[2].rates == (0.0,) * 3
+    diverging = lambda output, y: (output.abs().max() - 3).sqrt()
+    assert tuned(rates=(0.0, 1e3), score=diverging)[2].rates == (1e3,) * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tuning_seeds": 0}, "from 1 to the 3 seeds, .*: got 0 and 3 parts"),
+        ({"tuning_seeds": 4}, "got 4"),
+        ({"tuning_seeds": 2, "per_seed": True}, "all 3 seeds to tune: got .*=2"),
+        ({"parts": [torch.arange(90).split(30)] * 2}, "got 3 and 2 parts"),
+        ({"orders": [torch.arange(40)[:, None]] * 3}, "that of seed 7"),
+    ],
+)
+def test_bad_input_for_tuning(options, message):
+    with pytest.raises(ValueError, match=message):
+        tuned(**options)

@@ -48,6 +48,9 @@ from dlkb.normalization.layer import (
 from dlkb.normalization.plain import (
     plain_network,
 )
+from dlkb.normalization.recurrent import (
+    NormalizedRNN,
+)
 from dlkb.normalization.reference_batch import (
     ReferenceBatch,
 )
@@ -90,6 +93,7 @@ __all__ = [
     "InstanceNorm2d",
     "IterationStatistics",
     "LayerNorm",
+    "NormalizedRNN",
     "RMSNorm",
     "RandomShiftScale",
     "ReferenceBatch",

@@ -14,7 +14,6 @@ from dlkb.normalization.batch import (
     _check_eps,
     _check_momentum,
     batch_norm,
-    batch_statistics,
     update_running_statistics,
 )
 
@@ -41,6 +40,7 @@ def batch_renorm(
     Conventions: no gradient flows through r and d; they are taken before the running statistics move.
     State as in ``batch_norm``, so a batch norm's can be loaded: a running variance, unbiased, where the paper
     averages standard deviations; ``momentum`` weighs the new value (the paper's alpha, 0.01).
+    Unlike ``batch_norm``, values are not checked to be finite, so that ``torch.func.vmap`` can train many.
     Args:
         input: (N, C, \*), floating point.
         running_mean, running_var: (C,), updated in place in training.
@@ -74,13 +74,18 @@ def batch_renorm(
     _check_per_channel(input, running_mean=running_mean, running_var=running_var)
     _check_per_channel(input, weight=weight, bias=bias)
 
-    mean, var = batch_statistics(input)
-    r, d = renorm_correction(mean, var, running_mean, running_var, r_max, d_max, eps)
     count = input.numel() // input.shape[1]  # values per channel
+    if count < 2:
+        raise ValueError(
+            "training needs at least 2 values per channel, since a single one normalizes to 0: "
+            f"got shape {tuple(input.shape)}; use a larger batch, or eval()"
+        )
+    x = _at_least_float32(input)
+    var, mean = torch.var_mean(x, [d for d in range(x.dim()) if d != 1], correction=0)
+    r, d = renorm_correction(mean, var, running_mean, running_var, r_max, d_max, eps)
     update_running_statistics(running_mean, running_var, mean, var, count, momentum)
 
-    centred = _at_least_float32(input) - _spread(mean, input)
-    output = centred / torch.sqrt(_spread(var, input) + eps)
+    output = (x - _spread(mean, input)) / torch.sqrt(_spread(var, input) + eps)
     output = output * _spread(r, input) + _spread(d, input)
     if weight is not None:
         output = output * _spread(weight, input)
@@ -189,7 +194,7 @@ class BatchRenorm1d(_BatchRenorm):
         >>> layer = BatchRenorm1d(2, r_max=1.0, d_max=0.0)
         >>> layer.r_max, layer.d_max = 3.0, 5.0  # after the warm-up
 
-    References: Ioffe, NIPS 2017, Sec. 3, arXiv:1702.03275.
+    References: Ioffe, NIPS 2017, Sec. 3 for the warm-up and Sec. 4 for the limits, arXiv:1702.03275.
     """
 
     allowed_dims = (2, 3)
