@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+from bookkit.arithmetic import this_processor
 from bookkit.book import Book, code_cells, read_notebook, write_notebook
 from bookkit.fresh import Fingerprints, runtime_pins, stale_notebooks
 from bookkit.kernel import kernel_environment
@@ -168,6 +169,7 @@ def _store(notebook: dict, executed: dict, fingerprint: str, seconds: float) -> 
         "device": os.environ["DLKB_DEVICE"],
         "python": platform.python_version(),
         "torch": _version("torch"),
+        "arithmetic": this_processor(),
     }
 
 

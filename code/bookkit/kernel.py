@@ -8,13 +8,14 @@ from pathlib import Path
 
 from bookkit.book import Book
 
-# One thread and one instruction set, so that other processors give the same bits.
+# One thread and one instruction set, so that other processors give the same bits. MKL keeps to a set by name
+# on processors of its own maker only, and to COMPATIBLE on all.
 PINNED = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "OPENBLAS_CORETYPE": "Haswell",
     "ATEN_CPU_CAPABILITY": "avx2",
-    "MKL_CBWR": "AVX2,STRICT",
+    "MKL_CBWR": "COMPATIBLE",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "PYTHONHASHSEED": "0",
     "DLKB_DEVICE": "cpu",

@@ -6,6 +6,7 @@ from importlib import metadata
 
 import pytest
 
+from bookkit.arithmetic import GIVEN
 from bookkit.book import Book
 
 VERSIONS = {name: metadata.version(name) for name in ("numpy", "scikit-learn", "torch")}
@@ -52,6 +53,12 @@ def notebook(*sources):
         "nbformat": 4,
         "nbformat_minor": 5,
     }
+
+
+@pytest.fixture(autouse=True)
+def arithmetic(monkeypatch):
+    """No process of a test has to compute it."""
+    monkeypatch.setenv(GIVEN, "0123456789abcdef")
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ def test_outputs_counts_and_provenance_are_stored_and_nothing_else(small_book):
         "device",
         "python",
         "torch",
+        "arithmetic",
     }
     assert notebook["metadata"] == before["metadata"]  # nothing of papermill's
     assert stale_notebooks(small_book) == {}

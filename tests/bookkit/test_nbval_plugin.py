@@ -2,11 +2,13 @@
 
 import copy
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
+from bookkit.arithmetic import GIVEN
 from bookkit.book import Book, code_cells, read_notebook, source_of, write_notebook
 from bookkit.kernel import kernel_environment
 from bookkit.nbval_plugin import compare_records
@@ -226,3 +228,24 @@ def test_what_differs_fails_and_says_so(executed, tmp_path, edit, said):
     status, out = nbval(tmp_path, edited(executed, edit))
     assert status == 1, out
     assert said in out
+
+
+def test_outputs_of_another_arithmetic_are_not_compared_but_bounds_are(
+    executed, tmp_path
+):
+    """Fails if the plugin compares digits that this processor cannot give, or lets a broken bound pass."""
+    elsewhere = copy.deepcopy(executed)
+    elsewhere["metadata"]["dlkb"] = {"arithmetic": "another"}
+    for edit in (_moved_too_far, _other_text, _rival_moved):
+        status, out = nbval(tmp_path, edited(elsewhere, edit))
+        assert status == 0, out
+    status, out = nbval(tmp_path, edited(elsewhere, _code_breaks_the_bound))
+    assert status == 1, out
+    assert "the measurement breaks its bound" in out
+
+
+def test_outputs_of_this_arithmetic_are_compared(executed, tmp_path, arithmetic):
+    here = copy.deepcopy(executed)
+    here["metadata"]["dlkb"] = {"arithmetic": os.environ[GIVEN]}
+    status, out = nbval(tmp_path, edited(here, _other_text))
+    assert status == 1, out
