@@ -41,6 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     env.add_argument("name", choices=["book", "test", "lab", "newest"])
     command("lock", _lock, "write requirements/*.lock anew")
+    command(
+        "inventory",
+        _inventory,
+        "write anew where torch documents the names that the book mentions",
+    )
     book = command("book", _book, "build the site and print where it is")
     book.add_argument(
         "--strict",
@@ -110,6 +115,13 @@ def _lock(options) -> int:
     from bookkit import environments
 
     environments.lock()
+    return 0
+
+
+def _inventory(options) -> int:
+    from bookkit import inventory
+
+    inventory.write(Book(options.root))
     return 0
 
 

@@ -63,7 +63,7 @@ class Fingerprints:
 
         Raises: SyntaxError: if the cell is not Python. ImportError: if it imports a module that is not there.
         """
-        direct = self._named(_parse(cell))
+        direct = self._named(parse(cell))
         for module in direct - self._graph.modules:
             raise ImportError(f"there is no module {module}")
         upstream = {
@@ -158,7 +158,7 @@ def _import_graph(book: Book):
             sys.modules[PACKAGE] = imported
 
 
-def _parse(cell: str) -> ast.AST:
+def parse(cell: str) -> ast.AST:
     try:
         return ast.parse(cell)
     except SyntaxError:  # magics, or not Python after all

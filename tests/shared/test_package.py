@@ -43,7 +43,8 @@ def test_importing_the_package_imports_nothing_else(tmp_path):
 
 def test_claims_and_the_builders_tools_need_no_torch(tmp_path):
     """``make book`` installs no torch."""
-    modules = "dlkb.claims, bookkit.sphinx, bookkit.ledger, bookkit.fresh, bookkit.site, bookkit.__main__"
+    modules = "dlkb.claims, bookkit.sphinx, bookkit.package_pages, "
+    modules += "bookkit.ledger, bookkit.fresh, bookkit.site, bookkit.__main__"
     assert (
         python(f"import sys, {modules}; print('torch' in sys.modules)", tmp_path)
         == "False"
