@@ -25,6 +25,7 @@ __all__ = ["EXPERIMENTS", "code_digest", "record", "recorded"]
 # functions without arguments that return what JSON can hold.
 EXPERIMENTS = {
     "losses/race": "dlkb.losses.race:full_race",
+    "losses/race-as-published": "dlkb.losses.race_as_published:full_published_race",
 }
 
 

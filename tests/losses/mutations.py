@@ -6,6 +6,7 @@ BOXES = "dlkb.losses.boxes"
 CLASSIFICATION = "dlkb.losses.classification"
 IMBALANCE = "dlkb.losses.imbalance"
 METRIC = "dlkb.losses.metric"
+PUBLISHED_RACE = "dlkb.losses.race_as_published"
 RACE = "dlkb.losses.race"
 REGRESSION = "dlkb.losses.regression"
 SEGMENTATION = "dlkb.losses.segmentation"
@@ -624,5 +625,108 @@ MUTATIONS = [
         CLASSIFICATION,
         "return losses.sum() / weights.sum()",
         "return losses.mean()",
+    ),
+    # 07, which box loss wins the race
+    Mutation(
+        "losses/box-regression-race#one step",
+        BOXES,
+        "_over(area - union, around, eps)",
+        "_over(area - union, around + union, eps)",
+    ),
+    Mutation(
+        "losses/box-regression-race#quick and full",
+        RACE,
+        "factor = _rate(step, steps, rate) * (2 - iou)",
+        "factor = _rate(step, steps, rate)",
+    ),
+    Mutation(
+        "losses/box-regression-race#before the rate falls",
+        RACE,
+        "if 10 * step < 8 * steps",
+        "if 10 * step < 7 * steps",
+    ),
+    Mutation(
+        "losses/box-regression-race#smooth L1 first",
+        RACE,
+        'reduction="none").sum(-1)',
+        'reduction="none", beta=0).sum(-1)',
+    ),
+    Mutation(
+        "losses/box-regression-race#IoU converges only from overlap",
+        RACE,
+        "CONVERGED = 0.95",
+        "CONVERGED = 0.0",
+    ),
+    Mutation(
+        "losses/box-regression-race#IoU and GIoU",
+        BOXES,
+        "return _over(intersection, union, eps) - _over(area - union, around, eps)",
+        "return _over(intersection, union, eps) - 0 * around",
+    ),
+    Mutation(
+        "losses/box-regression-race#GIoU and DIoU, rate 0.1",
+        RACE,
+        "        return rate\n",
+        "        return 2 * rate\n",
+    ),
+    Mutation(
+        "losses/box-regression-race#GIoU and DIoU, rate 0.2",
+        BOXES,
+        "return _iou(pairs, iou_eps) - _over(_centre_distance(pairs), diagonal, eps)",
+        "return _iou(pairs, iou_eps) - _over(_centre_distance(pairs), 2 * diagonal, eps)",
+    ),
+    Mutation(
+        "losses/box-regression-race#DIoU and CIoU, rate 0.1",
+        BOXES,
+        "- alpha * v",
+        "- 0 * v",
+    ),
+    Mutation(
+        "losses/box-regression-race#CIoU and CDIoU, rate 0.1",
+        BOXES,
+        "_over(total, 4 * diagonal, 0.0)",
+        "_over(total, 16 * diagonal, 0.0)",
+    ),
+    Mutation(
+        "losses/box-regression-race#CIoU and CDIoU, rate 0.2",
+        NOTEBOOK,
+        "run_all(ranked, rate=0.2, points=anchors // 2)",
+        "run_all(ranked, rate=0.1, points=anchors // 2)",
+    ),
+    Mutation(
+        "losses/box-regression-race#GIoU and DIoU, best rates",
+        RACE,
+        "        return rate\n",
+        "        return rate / 2\n",
+    ),
+    Mutation(
+        "losses/box-regression-race#CIoU and CDIoU, best rates",
+        BOXES,
+        "_over(total, 4 * diagonal, 0.0)",
+        "_over(total, 16 * diagonal, 0.0)",
+    ),
+    Mutation(
+        "losses/box-regression-race#DIoU and CIoU, best rates",
+        BOXES,
+        "return iou - _over(_centre_distance(pairs), diagonal, eps) - alpha * v",
+        "return iou - _over(_centre_distance(pairs), 2 * diagonal, eps) - alpha * v",
+    ),
+    Mutation(
+        "losses/box-regression-race#GIoU and DIoU as published",
+        PUBLISHED_RACE,
+        "    if clip:\n",
+        "    if True:\n",
+    ),
+    Mutation(
+        "losses/box-regression-race#GIoU clipped",
+        PUBLISHED_RACE,
+        "    if clip:\n",
+        "    if False:\n",
+    ),
+    Mutation(
+        "losses/box-regression-race#along the axes",
+        NOTEBOOK,
+        'measured=on_axes_over_diagonals(published["GIoU"])',
+        'measured=on_axes_over_diagonals(full["GIoU"])',
     ),
 ]
