@@ -748,13 +748,13 @@ MUTATIONS = [
         "normalization/bn-small-batch#1 against 8",
         "dlkb.normalization.ghost",
         "        self.ghost_size = ghost_size\n",
-        "        self.ghost_size = max(ghost_size, 8)\n",
+        "        self.ghost_size = 1 if ghost_size == 8 else ghost_size\n",
     ),
     Mutation(
         "normalization/bn-small-batch#threshold",
         "dlkb.normalization.ghost",
         "        self.ghost_size = ghost_size\n",
-        "        self.ghost_size = ghost_size if ghost_size > 10 else 1\n",
+        "        self.ghost_size = 2 if ghost_size == 8 else ghost_size\n",
     ),
     Mutation(
         "normalization/gn-vs-bn-large-batch#32 samples",
@@ -813,8 +813,8 @@ MUTATIONS = [
     Mutation(
         "normalization/choose-a-norm#2 samples",
         "dlkb.normalization.ghost",
-        "update_running_statistics(running_mean, running_var, *averages, count, momentum)",
-        "update_running_statistics(running_mean, None, *averages, count, momentum)",
+        "        self.ghost_size = ghost_size\n",
+        "        self.ghost_size = max(1, ghost_size // 2)\n",
     ),
     Mutation(
         "normalization/choose-a-norm#any or none",
@@ -868,20 +868,21 @@ MUTATIONS = [
     Mutation(
         "normalization/brn#two classes",
         NOTEBOOK,
-        "self.r_max, self.d_max = 1 + 2 * share, 5 * share",
-        "self.r_max, self.d_max = 1.0, 0.0",
+        "fit_tuned(partial(small_network, norm)",
+        'fit_tuned(partial(small_network, nn.BatchNorm1d if kind[0] == "2" else norm)',
     ),
     Mutation(
         "normalization/brn#four samples",
-        "dlkb.normalization.renorm",
-        "d = (mean - running_mean) / running_deviation",
-        "d = (running_mean - mean) / running_deviation",
+        NOTEBOOK,
+        "fit_tuned(partial(small_network, norm)",
+        'fit_tuned(partial(small_network, nn.BatchNorm1d if kind[0] == "4" else norm)',
     ),
     Mutation(
         "normalization/brn#30 samples",
-        "dlkb.normalization.renorm",
-        "d = (mean - running_mean) / running_deviation",
-        "d = (running_mean - mean) / running_deviation",
+        NOTEBOOK,
+        "seeds=seeds, parts=parts, orders=order)",
+        "seeds=seeds, parts=parts,\n"
+        '            orders=orders["4 samples"] if (kind[0], name) == ("3", "renorm") else order)',
     ),
     Mutation(
         "normalization/cbn#first layer",
@@ -891,9 +892,9 @@ MUTATIONS = [
     ),
     Mutation(
         "normalization/cbn#mean",
-        "dlkb.normalization.cross_iteration",
-        "mean = mean + change @ past.mean_gradient",
-        "mean = mean - change @ past.mean_gradient",
+        NOTEBOOK,
+        "stale(past, w), window(past, w)\n",
+        "stale(past, w), (stale if layer else window)(past, w)\n",
     ),
     Mutation(
         "normalization/cbn#deviation",
@@ -927,9 +928,9 @@ MUTATIONS = [
     ),
     Mutation(
         "normalization/bn-rnn#training length",
-        "dlkb.normalization.recurrent",
-        "norm = self.norms[min(step, len(self.norms) - 1)]",
-        "norm = self.norms[0]",
+        NOTEBOOK,
+        "[nn.BatchNorm1d(H, affine=False) for _ in range(T)]}",
+        "[nn.BatchNorm1d(H, affine=False)]}",
     ),
     # 07, folding
     Mutation(
