@@ -929,8 +929,9 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-rnn#training length",
         NOTEBOOK,
-        "[nn.BatchNorm1d(H, affine=False) for _ in range(T)]}",
-        "[nn.BatchNorm1d(H, affine=False)]}",
+        "rates=rates, seeds=seeds, parts=parts, tuning_seeds=4",
+        'rates=rates if arm == "layer norm" else [1e-4], seeds=seeds, parts=parts, '
+        "tuning_seeds=4",
     ),
     # 07, folding
     Mutation(
