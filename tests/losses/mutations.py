@@ -503,21 +503,22 @@ MUTATIONS = [
     Mutation(
         "losses/ce-not-accuracy#loss rises",
         NOTEBOOK,
-        "Setting(network, lr=0.1, momentum=0.9)",
-        "Setting(network, lr=0.01)",
+        "Setting(digit_network, lr=0.1, momentum=0.9)",
+        "Setting(digit_network, lr=0.01)",
     ),
     Mutation(
         "losses/ce-not-accuracy#accuracy holds",
         NOTEBOOK,
-        "accuracy, confidence = right.mean(-1)",
-        "accuracy, confidence = guess.values.mean(-1)",
+        "right.mean(-1), sure.mean(-1)",
+        "sure.mean(-1), sure.mean(-1)",
     ),
     Mutation(
         "losses/ce-not-accuracy#overconfident",
         NOTEBOOK,
-        "accuracy, confidence = right.mean(-1), guess.values.mean(-1)",
-        "accuracy, confidence = right.mean(-1), right.mean(-1)",
+        "right.mean(-1), sure.mean(-1)",
+        "right.mean(-1), right.mean(-1)",
     ),
+    # 09, whether the labels fit the loss
     Mutation(
         "losses/multiclass-multilabel#labels per sample",
         NOTEBOOK,
@@ -527,20 +528,20 @@ MUTATIONS = [
     Mutation(
         "losses/multiclass-multilabel#any subset",
         NOTEBOOK,
-        "bce_subset = train(lambda out, y: bce(out, table[y]), set_right",
-        "bce_subset = train(lambda out, y: bce(out, shared[y]), set_right",
+        "loss=lambda out, y: bce(out, table[y])",
+        "loss=lambda out, y: bce(out, shared[y])",
     ),
     Mutation(
         "losses/multiclass-multilabel#one of K",
         NOTEBOOK,
-        "bce_one_runs = train(lambda out, y: bce(out, one_hot[y]))",
-        "bce_one_runs = train(lambda out, y: bce(out.softmax(-1), one_hot[y]))",
+        "bce_one = train(digit_network, loss=lambda out, y: bce(out, one_hot[y]))",
+        "bce_one = train(digit_network, loss=lambda out, y: bce(out.softmax(-1), one_hot[y]))",
     ),
     Mutation(
         "losses/regression-classification#gradients",
         NOTEBOOK,
-        "mse_loss(x10.sigmoid(), one), bce",
-        "mse_loss(x10, one), bce",
+        "mse_loss(logit.sigmoid(), one), bce",
+        "mse_loss(logit, one), bce",
     ),
     Mutation(
         "losses/regression-classification#gradients",
@@ -557,14 +558,14 @@ MUTATIONS = [
     Mutation(
         "losses/regression-classification#no sigmoid",
         NOTEBOOK,
-        "train(lambda out, y: mse_loss(out, one_hot[y]))",
-        "train(lambda out, y: mse_loss(out.softmax(-1), 10 * one_hot[y]))",
+        "loss=lambda out, y: mse_loss(out, one_hot[y])",
+        "loss=lambda out, y: mse_loss(out.softmax(-1), 10 * one_hot[y])",
     ),
     Mutation(
         "losses/regression-classification#wrong start",
         NOTEBOOK,
-        "train(after_sigmoid, bias=-10.0)",
-        "train(after_sigmoid)",
+        "for model in (digit_network, wrong))",
+        "for model in (digit_network, digit_network))",
     ),
     Mutation(
         "losses/label-format#torch",
@@ -587,8 +588,8 @@ MUTATIONS = [
     Mutation(
         "losses/label-format#broadcast squared error",
         NOTEBOOK,
-        "wrong = [r_squared(s, (200,)) for",
-        "wrong = [r_squared(s, (200, 1)) for",
+        "flat = linear(numbers[:, 0], loss=F.mse_loss)",
+        "flat = linear(numbers, loss=F.mse_loss)",
     ),
     Mutation(
         "losses/label-format#softmax twice, floor",
@@ -617,8 +618,8 @@ MUTATIONS = [
     Mutation(
         "losses/label-format#off by one",
         NOTEBOOK,
-        "shifted = train(lambda out, y: cross_entropy(out, y + 1)",
-        "shifted = train(lambda out, y: cross_entropy(out, y)",
+        "loss=lambda out, y: cross_entropy(out, y + 1)",
+        "loss=lambda out, y: cross_entropy(out, y)",
     ),
     Mutation(
         "losses/label-format#index or one-hot",
