@@ -36,14 +36,14 @@ MUTATIONS = [
     Mutation(
         "losses/initial-ce#sane network",
         NOTEBOOK,
-        "nn.Linear(32, outputs))",
-        "nn.Linear(32, 2 * outputs))",
+        "nn.Linear(32, outputs)",
+        "nn.Linear(32, 2 * outputs)",
     ),
     Mutation(
         "losses/initial-ce#badly scaled",
         NOTEBOOK,
-        "std=weights)",
-        "std=weights / layer.in_features**0.5)",
+        "last.weight, std=weights)",
+        "last.weight, std=weights / 100)",
     ),
     Mutation(
         "losses/initial-ce#labels shuffled, first loss",
@@ -72,8 +72,8 @@ MUTATIONS = [
     Mutation(
         "losses/initial-bce#usual start",
         NOTEBOOK,
-        "network(1), network(1, bias=prior_bias(q)), network",
-        "network(1, bias=1.0), network(1, bias=prior_bias(q)), network",
+        "starter(1), starter(1, bias=prior_bias(q)), starter",
+        "starter(1, bias=1.0), starter(1, bias=prior_bias(q)), starter",
     ),
     Mutation(
         "losses/initial-bce#bias set",
@@ -84,8 +84,8 @@ MUTATIONS = [
     Mutation(
         "losses/initial-bce#badly scaled",
         NOTEBOOK,
-        "std=weights)",
-        "std=weights / layer.in_features**0.5)",
+        "last.weight, std=weights)",
+        "last.weight, std=weights / 100)",
     ),
     Mutation(
         "losses/initial-bce#steps to the constant",
@@ -393,8 +393,8 @@ MUTATIONS = [
     Mutation(
         "losses/dice#threshold chosen",
         NOTEBOOK,
-        'chosen = tuned(predicted[0.5]) - tuned(predicted["BCE"])',
-        'chosen = tuned(predicted[0.5]) - scores(predicted["BCE"])[2]',
+        'chosen = at_best_threshold(predicted[0.5]) - at_best_threshold(predicted["BCE"])',
+        'chosen = at_best_threshold(predicted[0.5]) - mask_scores(predicted["BCE"])[2]',
     ),
     Mutation(
         "losses/tversky-fbeta#b from beta over alpha",
@@ -729,5 +729,90 @@ MUTATIONS = [
         NOTEBOOK,
         'measured=on_axes_over_diagonals(published["GIoU"])',
         'measured=on_axes_over_diagonals(full["GIoU"])',
+    ),
+    # 03, imbalance
+    Mutation(
+        "losses/focal#torchvision",
+        IMBALANCE,
+        "missed = targets * torch.sigmoid(-x) + (1 - targets) * torch.sigmoid(x)",
+        "missed = targets * torch.sigmoid(x) + (1 - targets) * torch.sigmoid(-x)",
+    ),
+    Mutation(
+        "losses/focal#gamma 0",
+        IMBALANCE,
+        "if alpha >= 0:",
+        "if alpha >= -1:",
+    ),
+    Mutation(
+        "losses/focal#easy example",
+        IMBALANCE,
+        "losses = losses * _power(missed, gamma)",
+        "losses = losses * _power(missed, gamma / 2)",
+    ),
+    Mutation(
+        "losses/focal#share of the loss",
+        IMBALANCE,
+        "losses = losses * _power(missed, gamma)",
+        "losses = losses * _power(missed, gamma / 4)",
+    ),
+    Mutation(
+        "losses/focal#gamma 2 against 1",
+        NOTEBOOK,
+        '[("gamma 1", focal(1.0), bias)',
+        '[("gamma 1", focal(1.0), None)',
+    ),
+    Mutation(
+        "losses/focal-imbalance#bias, 1 to 100",
+        IMBALANCE,
+        "math.log(share) - math.log1p(-share)",
+        "math.log1p(-share) - math.log(share)",
+    ),
+    Mutation(
+        "losses/focal-imbalance#bias, 1 to 1000",
+        NOTEBOOK,
+        "nn.init.constant_(layers[2].bias, bias)",
+        "nn.init.constant_(layers[2].bias, bias / 10)",
+    ),
+    Mutation(
+        "losses/focal-imbalance#bias against focal",
+        NOTEBOOK,
+        '- gain("focal, bias", "CE, bias", 100)\nfocal_first',
+        '- gain("focal, bias", "CE", 100)\nfocal_first',
+    ),
+    Mutation(
+        "losses/focal-imbalance#weights, 1 to 100",
+        NOTEBOOK,
+        "weights = t / (2 * share) + (1 - t) / (2 - 2 * share)",
+        "weights = (1 - t) / (2 * share) + t / (2 - 2 * share)",
+    ),
+    Mutation(
+        "losses/focal-imbalance#1 to 10",
+        NOTEBOOK,
+        "for negatives in (10, 100, 1000):\n    bias = prior_bias(1 / (1 + negatives))",
+        "for negatives in (10, 100, 1000):\n    bias = prior_bias(1 - 1e-9)",
+    ),
+    Mutation(
+        "losses/class-balanced#beta 0",
+        IMBALANCE,
+        "if beta == 0:\n        return torch.ones_like(n)",
+        "if beta == 0:\n        return n",
+    ),
+    Mutation(
+        "losses/class-balanced#beta to 1",
+        IMBALANCE,
+        "-torch.expm1(n * math.log(beta))",
+        "-torch.expm1(math.log(beta) * n.sqrt())",
+    ),
+    Mutation(
+        "losses/class-balanced#long tail",
+        IMBALANCE,
+        "inverse = 1 / effective_number(counts, beta)",
+        "inverse = effective_number(counts, beta)",
+    ),
+    Mutation(
+        "losses/class-balanced#against the inverse",
+        IMBALANCE,
+        "inverse = 1 / effective_number(counts, beta)",
+        "inverse = effective_number(counts, beta)",
     ),
 ]
