@@ -691,8 +691,8 @@ MUTATIONS = [
     Mutation(
         "losses/box-regression-race#CIoU and CDIoU, rate 0.2",
         NOTEBOOK,
-        "run_all(ranked, rate=0.2, points=anchors // 2)",
-        "run_all(ranked, rate=0.1, points=anchors // 2)",
+        'for name in ("GIoU", "DIoU", "CIoU", "CDIoU")}',
+        'for name in ("GIoU", "DIoU", "CIoU")} | {"CDIoU": RACERS["CIoU"]}',
     ),
     Mutation(
         "losses/box-regression-race#GIoU and DIoU, best rates",
