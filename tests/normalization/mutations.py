@@ -15,6 +15,7 @@ REFERENCE = "dlkb.normalization.reference_batch"
 SATURATION = "dlkb.normalization.saturation"
 CONTROLS = "dlkb.normalization.controls"
 SCALING = "dlkb.normalization.scaling"
+BEST_RATES = "right.mean(-1).argmax(1)"
 
 MUTATIONS = [
     # 02, what batch norm computes
@@ -483,8 +484,8 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-covariate-shift#twice the noise",
         NOTEBOOK,
-        "scale=m / 2)",
-        "scale=0.25)",
+        "for m in (0.5, 1.0))",
+        "for m in (0.5, 0.5))",
     ),
     Mutation(
         "normalization/bn-covariate-shift#loss range",
@@ -1076,23 +1077,20 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-batch-noise#tuned, batches of 8",
         NOTEBOOK,
-        "Setting(arms[arm], lr)\n",
-        "Setting(\n"
-        '                    arms[arm], lr / 1000 if (arm, B) == ("less noise", 8) else lr)\n',
+        BEST_RATES,
+        "right.mean(-1).argmax(1)[BN].expand(3)",
     ),
     Mutation(
         "normalization/bn-batch-noise#tuned, batches of 16",
         NOTEBOOK,
-        "Setting(arms[arm], lr)\n",
-        "Setting(\n"
-        '                    arms[arm], lr / 1000 if (arm, B) == ("less noise", 16) else lr)\n',
+        BEST_RATES,
+        "right.mean(-1).argmax(1)[BN].expand(3)",
     ),
     Mutation(
         "normalization/bn-batch-noise#tuned, batches of 32",
         NOTEBOOK,
-        "Setting(arms[arm], lr)\n",
-        "Setting(\n"
-        '                    arms[arm], lr / 1000 if (arm, B) == ("less noise", 32) else lr)\n',
+        BEST_RATES,
+        "right.mean(-1).argmax(1)[BN].expand(3)",
     ),
     Mutation(
         "normalization/bn-accuracy#fitted",
@@ -1103,22 +1101,19 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-accuracy#batches of 8",
         NOTEBOOK,
-        "Setting(arms[arm], lr)\n",
-        "Setting(\n"
-        '                    arms[arm], lr / 1000 if (arm, B) == ("plain", 8) else lr)\n',
+        BEST_RATES,
+        "torch.full((3,), rates.index(1.0))",
     ),
     Mutation(
         "normalization/bn-accuracy#batches of 16",
         NOTEBOOK,
-        "Setting(arms[arm], lr)\n",
-        "Setting(\n"
-        '                    arms[arm], lr / 1000 if (arm, B) == ("plain", 16) else lr)\n',
+        BEST_RATES,
+        "torch.full((3,), rates.index(1.0))",
     ),
     Mutation(
         "normalization/bn-accuracy#batches of 32",
         NOTEBOOK,
-        "Setting(arms[arm], lr)\n",
-        "Setting(\n"
-        '                    arms[arm], lr / 1000 if (arm, B) == ("plain", 32) else lr)\n',
+        BEST_RATES,
+        "torch.full((3,), rates.index(1.0))",
     ),
 ]
