@@ -17,7 +17,9 @@ from dlkb.train import Setting, fit_many
 
 
 def test_the_bias_is_set_only_where_it_is_asked_for():
+    """Would catch a bias of 0 taken for none."""
     assert (digit_network(bias=-10.0)[2].bias == -10).all()
+    assert (digit_network(bias=0.0)[2].bias == 0).all()
     assert len(digit_network()[2].bias.unique()) == 10
 
 
