@@ -855,8 +855,8 @@ MUTATIONS = [
     Mutation(
         "losses/multi-task-scale#error, plain sum",
         NOTEBOOK,
-        "number = number.cpu() * (1 if y is raw else grey.std())",
-        "number = number.cpu() * (1 if y is raw else 5 * grey.std())",
+        '"plain sum": (raw, ones),',
+        '"plain sum": (standard, ones),',
     ),
     Mutation(
         "losses/multi-task-scale#accuracy gained by weighting",
