@@ -11,7 +11,8 @@ __all__ = ["PIXELS", "WHOLE", "Reach", "Window", "gather", "slide", "spread", "u
 class Window(NamedTuple):
     """What a convolution or a pooling slides along one axis: torch's numbers, torch's meanings.
 
-    ``padding`` is the one before the first unit; the one behind the last only decides how many units there are.
+    ``padding`` is the one before the first unit; the one behind the last only decides how many units there
+    are.
     """
 
     kernel: int
@@ -38,8 +39,8 @@ class Reach(NamedTuple):
     Units repeat with a period P = len(low): unit i + P sees what unit i sees, ``shift`` pixels further on.
     P is 1 unless something was enlarged: behind an enlargement by 2, units in even and in odd places differ.
 
-    Conventions: pixel 0 is the first of the input, and its middle is the coordinate 0; pixels before 0 and behind
-    the last lie in the padding. ``low`` = inf, ``high`` = -inf is a unit that sees nothing.
+    Conventions: pixel 0 is the first of the input, and its middle is the coordinate 0; pixels before 0 and
+    behind the last lie in the padding. ``low`` = inf, ``high`` = -inf is a unit that sees nothing.
     """
 
     low: tuple[float, ...]
@@ -60,7 +61,9 @@ class Reach(NamedTuple):
     @property
     def size(self) -> float:
         """Pixels of the largest field; inf for the whole input."""
-        return max(0, *(h - l + 1 for l, h in zip(self.low, self.high, strict=True)))
+        return max(
+            0, *(high - low + 1 for low, high in zip(self.low, self.high, strict=True))
+        )
 
     @property
     def jump(self) -> Fraction:
@@ -104,7 +107,8 @@ def slide(reach: Reach, window: Window) -> Reach:
         >>> slide(slide(PIXELS, Window(3, 2, 1)), Window(3))
         Reach(low=(-1,), high=(5,), shift=2)
 
-    References: Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019.
+    References: Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill
+        2019.
     """
     kernel, stride, padding, dilation = window
 

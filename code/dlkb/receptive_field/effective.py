@@ -19,11 +19,11 @@ class EffectiveField:
     """How strongly each pixel moves a unit, and the bell fitted to it.
 
     Attributes:
-        weight: the shape of the input without channels; the mean squared gradient, so scaled that its sum is 1.
-        centre, sigma: mean and standard deviation of the pixels' places under ``weight``, along each axis, in
-            pixels: the bell that has the same first two moments.
-        misfit: the largest distance, along each axis, between the share of the weight up to a pixel's far edge
-            and the bell's share; 0 for a perfect bell, 1 at most.
+        weight: the shape of the input without channels; the mean squared gradient, scaled to the sum 1.
+        centre, sigma: mean and standard deviation of the pixels' places under ``weight``, along each axis,
+            in pixels: the bell that has the same first two moments.
+        misfit: the largest distance, along each axis, between the share of the weight up to a pixel's far
+            edge and the bell's share; 0 for a perfect bell, 1 at most.
         unit: the place of the unit.
         row: the unit's layer in the table, with the theoretical field.
     """
@@ -63,12 +63,12 @@ def effective_receptive_field(
     r"""The mean squared gradient of a unit with respect to each pixel.
 
     A random mixture of the unit's channels, with weights drawn anew for each sample, is taken back to the
-    input; squares are averaged over samples and summed over the input's channels. For independent weights of mean
-    0 the expected square of a convolution's gradient is that of the layer behind it, smeared evenly over the kernel, so
-    n layers of k x k give a bell of variance n (k^2 - 1) / 12 before training.
+    input; squares are averaged over samples and summed over the input's channels. For independent weights
+    of mean 0 the expected square of a convolution's gradient is that of the layer behind it, smeared evenly
+    over the kernel, so n layers of k x k give a bell of variance n (k^2 - 1) / 12 before training.
 
-    Conventions: squares, not magnitudes as in the paper; a bell of gradients with standard deviation sigma has
-    squares with sigma / sqrt(2). The model computes as in evaluation, on the device where it is.
+    Conventions: squares, not magnitudes as in the paper; a bell of gradients with standard deviation sigma
+    has squares with sigma / sqrt(2). The model computes as in evaluation, on the device where it is.
     Args:
         input_size: (C, \*) of one sample; large enough to hold the field, or it is cut off.
         layer: name of a module whose output is a map; None for the model's output.
@@ -76,8 +76,8 @@ def effective_receptive_field(
         samples: how many inputs are drawn, from a standard normal distribution.
         inputs: (N, C, \*), to be used instead.
         generator: for inputs and mixtures, on the model's device.
-    Raises: KeyError: if there is no such layer, with the nearest names. ValueError: as ``receptive_field``; if
-        the layer's output is no map; if no gradient arrives at the input.
+    Raises: KeyError: if there is no such layer, with the nearest names. ValueError: as ``receptive_field``;
+        if the layer's output is no map; if no gradient arrives at the input.
     References: Luo, Li, Urtasun & Zemel, "Understanding the Effective Receptive Field in Deep Convolutional
         Neural Networks", NeurIPS 2016, arXiv:1701.04128.
     """

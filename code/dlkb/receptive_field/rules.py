@@ -1,6 +1,7 @@
 """What each function of torch does to the fields of the units; new ones are registered.
 
-A rule is found by the function's name, so that ``F.relu``, ``torch.relu``, ``Tensor.relu_`` and ``nn.ReLU`` share it.
+A rule is found by the function's name, so that ``F.relu``, ``torch.relu``, ``Tensor.relu_`` and ``nn.ReLU``
+share it.
 """
 
 import math

@@ -46,7 +46,8 @@ def required_input_sizes(
 
     Args:
         model: as for ``receptive_field``.
-        input_size: (C, \*), for the channels and the number of axes; None takes those of the first convolution.
+        input_size: (C, \*), for the channels and the number of axes; None takes those of the first
+            convolution.
     Raises: ValueError: if there is no convolution to take them from, or no size up to 4096 computes.
     Example:
         >>> required_input_sizes(nn.Sequential(nn.Conv2d(1, 1, 3), nn.MaxPool2d(2)))

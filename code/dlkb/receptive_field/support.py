@@ -11,10 +11,11 @@ from dlkb.receptive_field.trace import evaluating
 
 __all__ = ["bounds", "capture", "gradient_support", "middle_unit"]
 
-CURVED = (
-    "relu relu6 leaky_relu elu selu celu gelu silu mish hardswish hardsigmoid hardtanh softplus sigmoid tanh "
-    "threshold dropout dropout2d"
-).split()
+CURVED = {
+    *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish"),
+    *("hardswish", "hardsigmoid", "hardtanh", "softplus", "sigmoid", "tanh"),
+    *("threshold", "dropout", "dropout1d", "dropout2d", "dropout3d"),
+}
 
 
 class _Linear(TorchFunctionMode):
@@ -39,8 +40,8 @@ def gradient_support(
     """Which pixels can change a unit: those where its gradient is not zero.
 
     So that nothing cancels and nothing is asleep, weights are positive (each output the mean of what its
-    filter sees), activations are the identity, max pooling takes the sum, and all is float64. The model itself
-    stays as it is.
+    filter sees), activations are the identity, max pooling takes the sum, and all is float64. The model
+    itself stays as it is.
 
     Args:
         input_size: (C, *) of one sample.

@@ -15,12 +15,12 @@ HEADINGS = ("layer", "kind", "output", "size", "jump", "centre", "padding", "dro
 
 @dataclass(frozen=True)
 class Row:
-    """The fields of one layer's units. Each tuple has one entry an axis of the input, such as height and width.
+    """The fields of one layer's units. Each tuple has an entry an axis of the input, such as height.
 
     Conventions: pixels are counted from 0, and a whole number is the middle of a pixel.
     Attributes:
-        layer: name of the module as in ``named_modules()``; of a function, that of the module which calls it and
-            the function's name.
+        layer: name of the module as in ``named_modules()``; of a function, that of the module which calls
+            it and the function's name.
         kind: the function of torch that did it.
         output: units along each axis; None where no input size was given.
         dropped: units at the far end of this layer's input that no window reaches.

@@ -38,12 +38,13 @@ def receptive_field(
     on torch's device "meta", where tensors have shapes and no values, so any control flow is followed and a
     forward pass costs next to nothing; weights, modes and buffers stay as they are.
 
-    Conventions: the field is the smallest box that holds all the pixels which can change a unit; dilation leaves
-    holes in it. Batch norm counts as it computes in evaluation; group, instance and layer norm over a map, global
-    pooling, a linear layer on a flattened map, and attention see the whole input. Pixels are counted from 0.
+    Conventions: the field is the smallest box that holds all the pixels which can change a unit; dilation
+    leaves holes in it. Batch norm counts as it computes in evaluation; group, instance and layer norm over
+    a map, global pooling, a linear layer on a flattened map, and attention see the whole input. Pixels are
+    counted from 0.
     Args:
-        model: modules built of torch's functions; or a list of (kernel, stride, padding, dilation) from input to
-            output, where what is left out is 1, 0 and 1.
+        model: modules built of torch's functions; or a list of (kernel, stride, padding, dilation) from
+            input to output, where what is left out is 1, 0 and 1.
         input_size: (C, \*) of one sample; for a list the length of the axis, (L,), or None.
     Returns: one row a layer, in the order of computation; ``table["layer4"]`` finds one by name.
     Raises:
@@ -56,7 +57,8 @@ def receptive_field(
         1      window  -       7     2     0       3        0
         2      window  -       11    4     0       5        0
 
-    References: Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019.
+    References: Araujo, Norris & Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill
+        2019.
     """
     if not isinstance(model, nn.Module):
         return _of_list(model, input_size)
@@ -232,8 +234,8 @@ class _Trace(TorchFunctionMode):
         elif self.opaque is None and inputs and results:
             if not hasattr(results[0], "_fields"):
                 raise ValueError(
-                    f"the trace is lost in {self._where()} ({type(module).__name__}): it computes outside torch's "
-                    "functions; if you know what it sees, register_rule says so"
+                    f"the trace is lost in {self._where()} ({type(module).__name__}): it computes "
+                    "outside torch's functions; if you know what it sees, register_rule says so"
                 )
             fields = results[0]._fields
             if not fields.mixed or fields.is_whole:

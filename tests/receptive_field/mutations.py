@@ -1,0 +1,3 @@
+"""The nearest mistakes, each with the check that must notice it."""
+
+MUTATIONS = []
