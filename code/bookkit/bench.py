@@ -1,4 +1,5 @@
-"""Figures: building and executing, on a copy of the book; training many networks at once; box losses.
+"""Figures: building and executing, on a copy of the book; training many networks at once; box losses;
+receptive fields.
 
 Each line says what was measured, the median of a few runs with the range, and what it should be at most.
 """
@@ -48,6 +49,7 @@ def run(book: Book) -> int:
         _executing(copy)
     _training()
     _boxes()
+    _receptive_fields()
     return 0
 
 
@@ -112,6 +114,25 @@ def _boxes() -> None:
         print(
             f"  {f'{name}_box_iou_loss':40}{seconds[0] / seconds[1]:8.2f}", flush=True
         )
+
+
+def _receptive_fields() -> None:
+    """The table of ResNet-152, against asking the gradient for its last map alone; on one thread."""
+    import torch
+    import torchvision.models
+
+    from dlkb.receptive_field import gradient_support, receptive_field
+
+    torch.set_num_threads(1)
+    model = torchvision.models.resnet152(weights=None)
+    trunk = torch.nn.Sequential(*list(model.children())[:-2])
+    receptive_field(trunk, (3, 64, 64))  # warm up
+    table = _repeat(lambda: receptive_field(model, (3, 1472, 1472)))
+    _line("receptive fields of ResNet-152", table, 1)
+    gradient = _repeat(lambda: gradient_support(trunk, (3, 1472, 32)))
+    ratio = statistics.median(gradient) / statistics.median(table)
+    print("  seconds of the gradient, on a strip of 1472 x 32, over those of the table")
+    print(f"  {'ResNet-152':40}{ratio:8.2f}", flush=True)
 
 
 def _networks() -> Iterator[tuple]:

@@ -32,7 +32,8 @@ def through(layers):
 
 @given(st.lists(windows, min_size=1, max_size=5), st.integers(-3, 7))
 def test_field_is_what_a_search_from_the_unit_down_finds(layers, unit):
-    """``cone`` knows no recursion: it collects the taps, layer by layer. Fails for any wrong jump or offset."""
+    """``cone`` knows no recursion: it collects the taps, layer by layer. Fails for any wrong jump or
+    offset."""
     pixels = cone(layers, unit)[0]
     assert through(layers).of(unit) == (pixels[0], pixels[-1])
 

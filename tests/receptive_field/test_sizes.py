@@ -36,7 +36,7 @@ class UNet(nn.Module):
 
 
 def unseen(model, n):
-    """Whether the far edge of some layer's input is seen by no unit, by gradients through each layer alone."""
+    """Whether the far edge of some layer's input is seen by no unit, by gradients through each alone."""
     size, found = n, False
     for layer in model:
         x = torch.ones(1, 1, size, requires_grad=True)

@@ -43,11 +43,11 @@ def test_a_wrong_name_gets_the_nearest(table):
 
 def test_plain_text(table):
     assert repr(table).splitlines() == [
-        "layer   kind                 output   size    jump  centre  padding  dropped",
-        "0       conv2d               14       3       2     1       0        1",
-        "1.conv  conv2d               14       7 x 11  2     1       2 x 4    0",
-        "1.add   add                  14       7 x 11  2     1       2 x 4    0",
-        "2       adaptive_avg_pool2d  1        whole   0     -       -        0",
+        "layer   kind                 output  size    jump  centre  padding  dropped",
+        "0       conv2d               14      3       2     1       0        1",
+        "1.conv  conv2d               14      7 x 11  2     1       2 x 4    0",
+        "1.add   add                  14      7 x 11  2     1       2 x 4    0",
+        "2       adaptive_avg_pool2d  1       whole   0     -       -        0",
         "(2 layers that change no field are left out)",
     ]
 

@@ -186,7 +186,8 @@ def test_published_values_and_the_reason_for_each_difference():
 
 
 def test_by_hand():
-    """7/2 then 3/2: 7, then 7 + 2 * 2 = 11; the jump 2, then 4. A jump taken after the stride would give 15."""
+    """7/2 then 3/2: 7, then 7 + 2 * 2 = 11; the jump 2, then 4. A jump taken after the stride
+    would give 15."""
     table = receptive_field([(7, 2, 3), (3, 2, 1), (3, 1, 1, 2)], (64,))
     assert [row.size for row in table] == [(7,), (11,), (27,)]
     assert [row.jump for row in table] == [(2,), (4,), (4,)]
@@ -311,7 +312,7 @@ def test_an_unknown_function_is_named_unless_registered():
         assert receptive_field(model, (1, 9, 9)).last.size == (float("inf"),) * 2
     finally:
         register_rule(Unknown, None)
-    register_rule(torch.cumsum, lambda input, dim: Window(3, padding=2))
+    register_rule(torch.cumsum, lambda x, dim: Window(3, padding=2))
     try:
         assert receptive_field(model, (1, 9, 9)).last.size == (5, 5)
     finally:
@@ -386,14 +387,15 @@ def test_bad_input(model, size, message):
 def test_a_stride_of_zero_in_a_network_is_named():
     model = nn.Sequential(nn.Conv2d(1, 1, 3))
     model[0].stride = (0, 1)
-    with pytest.raises(ValueError, match=r"conv2d in layer '0': stride must be at least 1: got 0"):  # fmt: skip
+    message = r"conv2d in layer '0': stride must be at least 1: got 0"
+    with pytest.raises(ValueError, match=message):
         receptive_field(model, (1, 9, 9))
 
 
 def test_bad_types():
     with pytest.raises(TypeError, match="give a module or a list"):
         receptive_field(3)
-    with pytest.raises(TypeError, match="layer 1: kernel must be an int: got 3.0"):
+    with pytest.raises(TypeError, match=r"layer 1: kernel must be an int: got 3\.0"):
         receptive_field([(3.0,)])
 
 

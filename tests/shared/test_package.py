@@ -170,6 +170,7 @@ SAME_JOB = {
         *("triplet_margin_loss", "TripletMarginLoss", "pairwise_distance"),
         *("triplet_margin_with_distance_loss", "cosine_similarity", "cdist"),
     },
+    "receptive_field": set(),  # torch has no such functions
 }
 
 

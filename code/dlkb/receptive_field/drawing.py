@@ -1,18 +1,15 @@
 """Drawings: a unit with its field on an image, and the cone of units behind one unit."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from dlkb.plotting import COLORS, INK
 from dlkb.receptive_field.arithmetic import Window
+from dlkb.receptive_field.effective import EffectiveField
 from dlkb.receptive_field.table import Row
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from dlkb.receptive_field.effective import EffectiveField
+from dlkb.receptive_field.trace import receptive_field
 
 __all__ = ["cone", "draw", "draw_cone"]
 
@@ -21,9 +18,9 @@ def draw(
     image: np.ndarray,
     row: Row,
     unit: Sequence[int] | None = None,
-    effective: "EffectiveField | None" = None,
-    axis: "Axes | None" = None,
-) -> "Axes":
+    effective: EffectiveField | None = None,
+    axis: Any = None,
+) -> Any:
     """Put a unit, its field and, if given, its effective field on an image.
 
     The unit is a dot at the centre of its field; the field a box, which may leave the image; the effective
@@ -113,16 +110,14 @@ def draw_cone(
     layers: Sequence[Sequence[int]],
     unit: int,
     input_size: int,
-    axis: "Axes | None" = None,
-) -> "Axes":
+    axis: Any = None,
+) -> Any:
     """Draw the units of each layer in a line, pixels below, and the cone behind one unit of the last.
 
     Each unit stands above the centre of its field; units of the cone are filled, padding is hollow.
     Raises: ValueError: as ``receptive_field``.
     """
     from matplotlib import pyplot as plt
-
-    from dlkb.receptive_field.trace import receptive_field
 
     table = receptive_field(layers, (input_size,))
     if axis is None:

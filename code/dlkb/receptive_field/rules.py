@@ -97,10 +97,10 @@ class Call:
 
 
 Rule = Callable[[Call], Fields]
-RULES: dict[str, Rule] = {}
-CHANGING: set[str] = set()  # names of rules that change fields: their rows are shown
-SLIDING: set[str] = set()  # names of convolutions and poolings
-REGISTERED: dict[type | str, Callable] = {}
+RULES = {}  # by the function's name
+CHANGING = set()  # names of functions that change fields: they get a row of their own
+SLIDING = set()  # names of convolutions, poolings and attention
+REGISTERED = {}  # by class, or by the function's name
 
 
 def find_rule(function: str) -> Rule | None:
