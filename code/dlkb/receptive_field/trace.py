@@ -175,12 +175,9 @@ class _Trace(TorchFunctionMode):
         registered, rule = registered_rule(name), find_rule(name)
         if registered is None and call.name in SLIDING:
             rule(call)  # refuses a window that cannot slide in clearer words than torch
-        if (
-            call.name == "batch_norm"
-        ):  # on the meta device torch's own takes as long as all else
-            output = torch.empty_like(args[0])
-        else:
-            output = func(*args, **kwargs)
+        # torch's own batch norm takes as long on the meta device as everything else together
+        known = call.name == "batch_norm"
+        output = torch.empty_like(args[0]) if known else func(*args, **kwargs)
         results = list(_tensors(output))
         if not results or name == "__get__":
             return output
