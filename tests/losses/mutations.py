@@ -914,9 +914,9 @@ MUTATIONS = [
     ),
     Mutation(
         "losses/metric-losses#Lovasz hinge, small object",
-        SEGMENTATION,
-        "torch.where((t == 1) | (union == 1), 1 / union, joined)",
-        "1 / t.numel() + 0 * joined",
+        NOTEBOOK,
+        "one_wrong[:, -1] = 0",
+        "one_wrong[:, 0] = 0",
     ),
     Mutation(
         "losses/metric-losses#asymmetric",
@@ -938,8 +938,8 @@ MUTATIONS = [
     ),
     Mutation(
         "losses/metric-losses#EIoU, half the size",
-        BOXES,
-        "return _iou(pairs, iou_eps) - centres - apart",
-        "return _iou(pairs, iou_eps) - centres",
+        NOTEBOOK,
+        "torch.tensor([0.0, 0, 20, 20])",
+        "torch.tensor([0.0, 0, 20, 10])",
     ),
 ]
