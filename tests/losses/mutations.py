@@ -294,7 +294,7 @@ MUTATIONS = [
         "losses/diou#fewer steps, own best rate",
         BOXES,
         "return _iou(pairs, iou_eps) - _over(_centre_distance(pairs), diagonal, eps)",
-        "return _iou(pairs, iou_eps)",
+        "return _giou(pairs, iou_eps)",
     ),
     Mutation(
         "losses/diou#apart, rate 0.1",
