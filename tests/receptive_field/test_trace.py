@@ -209,6 +209,25 @@ def test_a_list_and_the_module_that_it_describes_agree():
         )
 
 
+@pytest.mark.parametrize(
+    "pool",
+    [
+        lambda x: nn.functional.max_pool2d(x, 3),
+        lambda x: nn.functional.avg_pool2d(x, kernel_size=3),
+        lambda x: nn.functional.lp_pool2d(x, 2.0, 3),
+        nn.LPPool2d(2.0, 3),
+        lambda x: torch.max_pool2d(x, 3, [], 0),
+    ],
+)
+def test_a_pooling_without_stride_steps_by_its_kernel(pool):
+    class Pool(nn.Module):
+        def forward(self, x):
+            return pool(x)
+
+    row = receptive_field(nn.Sequential(nn.Conv2d(1, 1, 3), Pool()), (1, 20, 20)).last
+    assert (row.size, row.jump, row.output) == ((5, 5), (3, 3), (6, 6))
+
+
 @pytest.mark.parametrize("n", range(9, 24))
 def test_dropped_pixels_are_those_whose_gradient_is_zero(n):
     """Fails if the remainder is counted without the padding, which takes it up first."""
