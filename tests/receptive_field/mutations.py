@@ -15,9 +15,9 @@ MUTATIONS = [
     ),
     Mutation(
         "receptive-field/definition#pixels that matter",
-        NOTEBOOK,
-        "for x in randn(20, 1, 1, 24, 24)",
-        "for x in randn(1, 1, 1, 24, 24)",
+        ARITHMETIC,
+        "range(first, first + kernel * dilation, dilation)",
+        "range(first, first + kernel * dilation, 2 * dilation)",
     ),
     Mutation(
         "receptive-field/recursion#by hand",
@@ -53,7 +53,7 @@ MUTATIONS = [
         "receptive-field/centre-and-jump#padding",
         TABLE,
         "None if r.is_whole else -r.of(0)[0]",
-        "None if r.is_whole else -r.of(0)[0] / r.jump",
+        "None if r.is_whole else -r.of(0)[0] // r.jump",
     ),
     Mutation(
         "receptive-field/multi-path#union",
