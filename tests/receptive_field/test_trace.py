@@ -209,6 +209,91 @@ def test_a_list_and_the_module_that_it_describes_agree():
         )
 
 
+class Apply(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def shuffle(x):
+    n, c, h, w = x.shape
+    return x.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+
+F = nn.functional
+MOVED = [
+    nn.Conv2d(4, 4, (3, 5), padding="same", dilation=3, groups=2),
+    pytest.param(
+        nn.Conv2d(4, 4, 4, padding="same", dilation=3),
+        marks=pytest.mark.filterwarnings("ignore:Using padding='same' with even"),
+    ),
+    nn.Conv2d(4, 4, (2, 5), padding="valid", bias=False),
+    nn.Conv2d(4, 4, 3, padding=1, padding_mode="replicate"),
+    nn.MaxPool2d(3, 2, ceil_mode=True),
+    nn.AvgPool2d(3, 2, 1, ceil_mode=True),
+    nn.PixelUnshuffle(2),
+    nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+    nn.Upsample(scale_factor=1.5, mode="bilinear"),
+    nn.Upsample(scale_factor=0.5, mode="nearest"),
+    nn.Upsample(scale_factor=2, mode="nearest-exact"),
+    nn.Upsample(scale_factor=2, mode="bicubic"),
+    nn.AdaptiveAvgPool2d(6),
+    Apply(lambda x: F.interpolate(x, (12, 6), mode="area")),
+    Apply(lambda x: x[:, :, 3:-2, 1::3]),
+    Apply(lambda x: x[:, 1:3, ..., 2:]),
+    Apply(lambda x: x[:, :, None][:, :, 0, 5:]),
+    Apply(lambda x: F.pad(x, (-3, 2, 4, -1))),
+    Apply(lambda x: torch.cat(x.chunk(2, dim=1)[::-1], dim=1)),
+    Apply(lambda x: x.unflatten(1, (2, 2)).flatten(1, 2)),
+    Apply(shuffle),
+    Apply(lambda x: x.permute(0, 2, 3, 1).permute(0, 3, 1, 2)),
+    Apply(lambda x: F.layer_norm(x.permute(0, 2, 3, 1), (4,)).permute(0, 3, 1, 2)),
+    Apply(lambda x: x.relu_().add_(1.0).mul(torch.ones(4, 1, 1, dtype=x.dtype, device=x.device))),
+    Apply(lambda x: x.mean(1, keepdim=True) * x + x.amax(1, keepdim=True)),
+    Apply(lambda x: torch.stack([x, 2 * x]).sum(0)),
+    Apply(lambda x: torch.maximum(x, x.sigmoid())),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", MOVED, ids=range(len(MOVED)))
+def test_what_moves_cuts_and_resizes_a_map(layer):
+    """Behind a 4 x 4 convolution with stride 2 and before a 3 x 3 one; each unit in the middle is asked."""
+    channels = layer(torch.ones(2, 4, 20, 20)).shape[1]
+    model = nn.Sequential(nn.Conv2d(1, 4, 4, 2, 1), layer, nn.Conv2d(channels, 1, 3))
+    row = receptive_field(model, (1, 48, 48)).last
+    seen = 0
+    for unit in torch.cartesian_prod(*(torch.arange(n) for n in row.output)).tolist():
+        if seen < 9 and all(a >= 0 and b < 48 for a, b in row.field(unit)):
+            mask = gradient_support(model, (1, 48, 48), unit=unit)
+            assert bounds(mask) == row.field(unit), unit
+            seen += 1
+    assert seen >= 1
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: x[:, :, [0, 2]], "only slices and numbers"),
+        (lambda x: x[:, :, 3], "picks one place"),
+        (lambda x: x + x[:, :, :1], "1 unit is spread over all"),
+        (lambda x: torch.cat([x, x], 2), "joined along a spatial axis"),
+        (lambda x: torch.cat(x.chunk(2, 3), 1), "cut along a spatial axis"),
+        (lambda x: x + x.transpose(2, 3), "different dimensions"),
+        (lambda x: F.interpolate(x, 4, mode="bilinear", antialias=True), "antialias"),
+        (lambda x: x.movedim(2, 3), "use permute"),
+        (lambda x: F.max_pool1d(x.flatten(2), 2), "the map was flattened before"),
+        (lambda x: (x[:, :1].add_(F.max_pool2d(x, 3, 1, 1)[:, :1]), x)[1], "in place"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(function, message):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), Apply(function))
+    with pytest.raises(ValueError, match=message):
+        receptive_field(model, (1, 12, 12))
+
+
 @pytest.mark.parametrize(
     "pool",
     [
@@ -264,6 +349,24 @@ def test_what_sees_the_whole_input(layer, size):
     expected = {"whole": (inf, inf), "rows": (inf, 5), "columns": (5, inf)}
     table = receptive_field(nn.Sequential(nn.Conv2d(1, 2, 5), layer), (1, 16, 16))
     assert table.last.size == expected.get(size, (size, size))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.GroupNorm(1, 2),
+        nn.InstanceNorm2d(2),
+        nn.LayerNorm([2, 12, 12]),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Conv2d(2, 2, 12),
+    ],
+    ids=str,
+)
+def test_the_gradient_sees_the_whole_input_too(layer):
+    model = nn.Sequential(nn.Conv2d(1, 2, 5), layer)
+    assert gradient_support(model, (1, 16, 16), unit=(0, 0)).all()
+    if not isinstance(layer, nn.Conv2d):
+        assert receptive_field(model, (1, 16, 16)).last.size == (float("inf"),) * 2
 
 
 class Attention(nn.Module):

@@ -18,8 +18,14 @@ CURVED = {
 }
 
 
+NORMS = {"layer_norm", "rms_norm", "group_norm", "instance_norm"}
+
+
 class _Linear(TorchFunctionMode):
-    """Activations let everything through, and max pooling takes the sum."""
+    """Activations let everything through, max pooling takes the sum, and a norm adds its mean.
+
+    A real norm subtracts the mean, which would cancel what equal channels have in common.
+    """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -28,6 +34,8 @@ class _Linear(TorchFunctionMode):
             return args[0]
         if name in ("max_pool1d", "max_pool2d"):
             return _sum_pool(func, args, kwargs)
+        if name in NORMS:
+            return args[0] + args[0].mean(_normed(name, args, kwargs), keepdim=True)
         return func(*args, **kwargs)
 
 
@@ -40,8 +48,8 @@ def gradient_support(
     """Which pixels can change a unit: those where its gradient is not zero.
 
     So that nothing cancels and nothing is asleep, weights are positive (each output the mean of what its
-    filter sees), activations are the identity, max pooling takes the sum, and all is float64. The model
-    itself stays as it is.
+    filter sees), activations are the identity, max pooling takes the sum, norms add their mean, and all is
+    float64. The model itself stays as it is.
 
     Args:
         input_size: (C, *) of one sample.
@@ -110,6 +118,17 @@ def _positive(name: str, tensor: Tensor) -> Tensor:
     if tensor.dim() > 1:
         value /= tensor[0].numel()
     return torch.full(tensor.shape, value, dtype=torch.float64)
+
+
+def _normed(name: str, args: tuple, kwargs: dict) -> list[int]:
+    """Dimensions over which a norm takes its statistics; of groups, all channels."""
+    dims = args[0].dim()
+    if name == "instance_norm":
+        return list(range(2, dims))
+    if name == "group_norm":
+        return list(range(1, dims))
+    shape = args[1] if len(args) > 1 else kwargs["normalized_shape"]
+    return list(range(dims - len(shape), dims))
 
 
 def _sum_pool(func, args: tuple, kwargs: dict) -> Tensor:

@@ -188,6 +188,9 @@ class _Trace(TorchFunctionMode):
             fields = rule(call)
         else:
             raise call.refuse("there is no rule for this function")
+        same = any(results[0] is tensor for tensor, _ in inputs)
+        if same and results[0]._base is not None and fields != results[0]._fields:
+            raise call.refuse("it changes a part of another map in place")
         self.slides |= registered is not None or call.name in SLIDING
         self._keep(results, fields, call)
         return output
