@@ -180,6 +180,12 @@ MUTATIONS = [
         "(overlap - torch.maximum(pairs.low1, pairs.low2)).abs()",
     ),
     Mutation(
+        "losses/iou#-ln IoU as written",
+        BOXES,
+        "lambda pairs: 1 - _iou(pairs, eps))",
+        "lambda pairs: 1 - _iou(pairs, eps).clamp(eps))",
+    ),
+    Mutation(
         "losses/iou#torchvision",
         BOXES,
         "_product(pairs.sides1) + _product(pairs.sides2) - intersection,",
@@ -225,6 +231,18 @@ MUTATIONS = [
         "_over(area, around, eps)",
     ),
     Mutation(
+        "losses/giou#below 0 where apart",
+        BOXES,
+        "- _over(area - union, around, eps)",
+        "+ _over(area - union, around, eps)",
+    ),
+    Mutation(
+        "losses/giou#equal boxes",
+        BOXES,
+        "_product(pairs.sides1) + _product(pairs.sides2) - intersection,",
+        "_product(pairs.sides1) + _product(pairs.sides2),",
+    ),
+    Mutation(
         "losses/giou#torchvision",
         BOXES,
         "around = area.masked_fill(nothing, math.inf)",
@@ -234,13 +252,13 @@ MUTATIONS = [
         "losses/giou-nested#GIoU is IoU",
         BOXES,
         "area = _product(_enclosing_sides(pairs))",
-        "area = _product(pairs.sides1 + pairs.sides2)",
+        "area = _product(pairs.sides2)",
     ),
     Mutation(
         "losses/giou-nested#DIoU is not",
         BOXES,
-        "return _square_norm(twice) / 4",
-        "return _square_norm(twice) / 2",
+        "diagonal = _square_norm(_enclosing_sides(pairs))  # squared",
+        "diagonal = _square_norm(pairs.sides2)",
     ),
     Mutation(
         "losses/giou-nested#pull on the centre",
@@ -268,6 +286,12 @@ MUTATIONS = [
     ),
     Mutation(
         "losses/giou-grows#GIoU's area less DIoU's",
+        BOXES,
+        "diagonal = _square_norm(_enclosing_sides(pairs))  # squared",
+        "diagonal = _square_norm(_enclosing_sides(pairs))\n    diagonal = (diagonal + diagonal.detach()) / 2",
+    ),
+    Mutation(
+        "losses/giou-grows#GIoU's largest area less DIoU's",
         BOXES,
         "diagonal = _square_norm(_enclosing_sides(pairs))  # squared",
         "diagonal = _square_norm(_enclosing_sides(pairs))\n    diagonal = (diagonal + diagonal.detach()) / 2",
