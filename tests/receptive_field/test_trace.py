@@ -406,6 +406,22 @@ def test_model_is_left_as_it_was():
         assert torch.equal(tensor, before[name]), name
 
 
+def test_the_network_computes_as_in_evaluation():
+    """Inception v3 in training gives out its auxiliary classifier too, which sees another field."""
+
+    class Auxiliary(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.side = nn.Conv1d(1, 1, 3), nn.Conv1d(1, 1, 7)
+
+        def forward(self, x):
+            return self.side(x) if self.training else self.conv(x)
+
+    model = Auxiliary().train()
+    assert receptive_field(model, (1, 20)).last.size == (3,)
+    assert bounds(gradient_support(model, (1, 20), unit=(4,))) == ((4, 6),)
+
+
 def test_lengths_of_three_axes_and_other_dtypes():
     model = nn.Conv3d(1, 1, (3, 5, 7), (1, 2, 3), dtype=torch.bfloat16)
     row = receptive_field(model, (1, 9, 9, 9)).last
