@@ -11,6 +11,7 @@ RACE = "dlkb.losses.race"
 REGRESSION = "dlkb.losses.regression"
 SEGMENTATION = "dlkb.losses.segmentation"
 SHARED = "dlkb.losses._shared"
+TRIALS = "dlkb.losses.trials"
 WEIGHTING = "dlkb.losses.weighting"
 
 MUTATIONS = [
@@ -533,24 +534,30 @@ MUTATIONS = [
     Mutation(
         "losses/ce-not-accuracy#accuracy holds",
         NOTEBOOK,
-        "right.mean(-1), sure.mean(-1)",
-        "sure.mean(-1), sure.mean(-1)",
+        "return curve[:, -1] - curve.gather(1, best)[:, 0]",
+        "return curve[:, -1] - curve[:, 0]",
     ),
     Mutation(
         "losses/ce-not-accuracy#overconfident",
         NOTEBOOK,
-        "right.mean(-1), sure.mean(-1)",
-        "right.mean(-1), right.mean(-1)",
+        "loss=cross_entropy, count=600",
+        "loss=partial(cross_entropy, label_smoothing=0.3), count=600",
     ),
     # 09, whether the labels fit the loss
     Mutation(
         "losses/multiclass-multilabel#labels per sample",
         NOTEBOOK,
-        "for v in (one_hot[labels], table[labels])]",
-        "for v in (table[labels], table[labels])]",
+        "[2, 3, 5, 7], [5, 6, 7, 8, 9]",
+        "[1, 2, 3, 5, 7], [5, 6, 7, 8, 9]",
     ),
     Mutation(
-        "losses/multiclass-multilabel#any subset",
+        "losses/multiclass-multilabel#no label",
+        NOTEBOOK,
+        "loss=lambda out, y: bce(out, table[y])",
+        "loss=lambda out, y: bce(out.softmax(-1), table[y])",
+    ),
+    Mutation(
+        "losses/multiclass-multilabel#some label",
         NOTEBOOK,
         "loss=lambda out, y: bce(out, table[y])",
         "loss=lambda out, y: bce(out, shared[y])",
@@ -635,9 +642,9 @@ MUTATIONS = [
     ),
     Mutation(
         "losses/label-format#softmax twice, own rates",
-        NOTEBOOK,
-        "(twice[own] / once[fastest]).log2()",
-        "(twice[own] / once[own]).log2()",
+        TRIALS,
+        "torch.where(reached.any(-1), first, reached.shape[-1])",
+        "torch.where(reached.all(-1), first, reached.shape[-1])",
     ),
     Mutation(
         "losses/label-format#off by one",
