@@ -686,8 +686,20 @@ MUTATIONS = [
     Mutation(
         "losses/box-regression-race#IoU converges only from overlap",
         RACE,
-        "CONVERGED = 0.95",
-        "CONVERGED = 0.0",
+        '"IoU": box_iou_loss,',
+        '"IoU": generalized_box_iou_loss,',
+    ),
+    Mutation(
+        "losses/box-regression-race#others arrive",
+        RACE,
+        "factor = _rate(step, steps, rate) * (2 - iou)",
+        "factor = _rate(step, steps, rate)",
+    ),
+    Mutation(
+        "losses/box-regression-race#IoU last at every rate",
+        NOTEBOOK,
+        "for other in RACERS if other != name)",
+        "for other in RACERS)",
     ),
     Mutation(
         "losses/box-regression-race#IoU and GIoU",
@@ -706,6 +718,18 @@ MUTATIONS = [
         BOXES,
         "return _iou(pairs, iou_eps) - _over(_centre_distance(pairs), diagonal, eps)",
         "return _iou(pairs, iou_eps) - _over(_centre_distance(pairs), 2 * diagonal, eps)",
+    ),
+    Mutation(
+        "losses/box-regression-race#GIoU and DIoU, rate 0.14",
+        RACE,
+        "        return rate\n",
+        "        return rate / 2\n",
+    ),
+    Mutation(
+        "losses/box-regression-race#smooth L1 first, best rates",
+        RACE,
+        'reduction="none").sum(-1)',
+        'reduction="none", beta=0).sum(-1)',
     ),
     Mutation(
         "losses/box-regression-race#DIoU and CIoU, rate 0.1",
@@ -757,9 +781,9 @@ MUTATIONS = [
     ),
     Mutation(
         "losses/box-regression-race#along the axes",
-        NOTEBOOK,
-        'measured=on_axes_over_diagonals(published["GIoU"])',
-        'measured=on_axes_over_diagonals(full["GIoU"])',
+        PUBLISHED_RACE,
+        "shared = overlap.prod(0)",
+        "shared = overlap.clamp(min=0).prod(0)",
     ),
     # 03, imbalance
     Mutation(
