@@ -721,9 +721,9 @@ MUTATIONS = [
     ),
     Mutation(
         "losses/box-regression-race#GIoU and DIoU, rate 0.14",
-        RACE,
-        "        return rate\n",
-        "        return rate / 2\n",
+        NOTEBOOK,
+        "run_all(between, rate=0.14, points",
+        "run_all(between, points",
     ),
     Mutation(
         "losses/box-regression-race#smooth L1 first, best rates",
@@ -782,8 +782,8 @@ MUTATIONS = [
     Mutation(
         "losses/box-regression-race#along the axes",
         PUBLISHED_RACE,
-        "shared = overlap.prod(0)",
-        "shared = overlap.clamp(min=0).prod(0)",
+        "    if clip:\n",
+        "    if True:\n",
     ),
     # 03, imbalance
     Mutation(
