@@ -789,8 +789,8 @@ MUTATIONS = [
     Mutation(
         "losses/focal#torchvision",
         IMBALANCE,
-        "missed = targets * torch.sigmoid(-x) + (1 - targets) * torch.sigmoid(x)",
-        "missed = targets * torch.sigmoid(x) + (1 - targets) * torch.sigmoid(-x)",
+        "missed = t * torch.sigmoid(-x) + (1 - t) * torch.sigmoid(x)",
+        "missed = t * torch.sigmoid(x) + (1 - t) * torch.sigmoid(-x)",
     ),
     Mutation(
         "losses/focal#gamma 0",
