@@ -83,6 +83,12 @@ MUTATIONS = [
         "math.log1p(-share) - math.log(share)",
     ),
     Mutation(
+        "losses/initial-bce#probability at the start",
+        IMBALANCE,
+        "math.log(share) - math.log1p(-share)",
+        "math.log(share)",
+    ),
+    Mutation(
         "losses/initial-bce#badly scaled",
         NOTEBOOK,
         "last.weight, std=weights)",
@@ -160,6 +166,12 @@ MUTATIONS = [
         NOTEBOOK,
         "[[20.0, 45.0, 80.0, 55.0]]",
         "[[20.0, 20.0, 80.0, 80.0]]",
+    ),
+    Mutation(
+        "losses/box-coordinates-independent#equal distance",
+        NOTEBOOK,
+        "permutations((5.0, 3.0, 2.0, 1.0))",
+        "product((5.0, 3.0, 2.0, 1.0), repeat=4)",
     ),
     Mutation(
         "losses/box-coordinates-independent#scale",
@@ -392,10 +404,16 @@ MUTATIONS = [
         "beta * false_negative / 2 + smooth",
     ),
     Mutation(
-        "losses/tversky#recall",
+        "losses/tversky#each step",
         SEGMENTATION,
         "alpha * false_positive + beta * false_negative",
         "beta * false_positive + alpha * false_negative",
+    ),
+    Mutation(
+        "losses/tversky#recall",
+        NOTEBOOK,
+        "= (0.1, 0.3, 0.5, 0.7, 0.9), {}, {}",
+        "= (0.46, 0.48, 0.5, 0.52, 0.54), {}, {}",
     ),
     Mutation(
         "losses/dice#F1",
@@ -412,14 +430,14 @@ MUTATIONS = [
     Mutation(
         "losses/dice#trained for it",
         NOTEBOOK,
-        "return hit.sum(1) / marked.sum(1), hit.sum(1) / there.sum(), overlap.mean(1)",
-        "return hit.sum(1) / marked.sum(1), hit.sum(1) / there.sum(), hit.sum(1) / marked.sum(1)",
+        "else tversky(name)",
+        "else tversky(min(name, 0.1))",
     ),
     Mutation(
         "losses/dice#threshold chosen",
         NOTEBOOK,
-        'chosen = at_best_threshold(predicted[0.5]) - at_best_threshold(predicted["BCE"])',
-        'chosen = at_best_threshold(predicted[0.5]) - mask_scores(predicted["BCE"])[2]',
+        "best = torch.stack(tried).argmax(0)",
+        "best = torch.stack(tried).argmax(0) * 0 + 9",
     ),
     Mutation(
         "losses/tversky-fbeta#b from beta over alpha",
@@ -813,8 +831,8 @@ MUTATIONS = [
     Mutation(
         "losses/focal#gamma 2 against 1",
         NOTEBOOK,
-        '[("gamma 1", focal(1.0), bias)',
-        '[("gamma 1", focal(1.0), None)',
+        '"gamma 1": (rare_loss(1), bias)',
+        '"gamma 1": (rare_loss(1), None)',
     ),
     Mutation(
         "losses/focal-imbalance#bias, 1 to 100",
@@ -823,28 +841,34 @@ MUTATIONS = [
         "math.log1p(-share) - math.log(share)",
     ),
     Mutation(
+        "losses/focal-imbalance#weights, 1 to 100",
+        NOTEBOOK,
+        "t / (2 * share) + (1 - t) / (2 - 2 * share)",
+        "(1 - t) / (2 * share) + t / (2 - 2 * share)",
+    ),
+    Mutation(
+        "losses/focal-imbalance#focal, 1 to 100",
+        NOTEBOOK,
+        '"focal": (rare_loss(2), None)',
+        '"focal": (rare_loss(2, alpha=0.01), None)',
+    ),
+    Mutation(
+        "losses/focal-imbalance#bias over focal, 1 to 100",
+        NOTEBOOK,
+        "nn.init.constant_(layers[2].bias, bias)",
+        "nn.init.constant_(layers[2].bias, bias / 10)",
+    ),
+    Mutation(
         "losses/focal-imbalance#bias, 1 to 1000",
         NOTEBOOK,
         "nn.init.constant_(layers[2].bias, bias)",
         "nn.init.constant_(layers[2].bias, bias / 10)",
     ),
     Mutation(
-        "losses/focal-imbalance#bias against focal",
-        NOTEBOOK,
-        '- gain("focal, bias", "CE, bias", 100)\nfocal_first',
-        '- gain("focal, bias", "CE", 100)\nfocal_first',
-    ),
-    Mutation(
-        "losses/focal-imbalance#weights, 1 to 100",
-        NOTEBOOK,
-        "weights = t / (2 * share) + (1 - t) / (2 - 2 * share)",
-        "weights = (1 - t) / (2 * share) + t / (2 - 2 * share)",
-    ),
-    Mutation(
         "losses/focal-imbalance#1 to 10",
         NOTEBOOK,
-        "for negatives in (10, 100, 1000):\n    bias = prior_bias(1 / (1 + negatives))",
-        "for negatives in (10, 100, 1000):\n    bias = prior_bias(1 - 1e-9)",
+        '"CE": (rare_loss(0), None)',
+        '"CE": (rare_loss(0, alpha=0.001), None)',
     ),
     Mutation(
         "losses/class-balanced#beta 0",
