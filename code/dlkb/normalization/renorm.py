@@ -13,6 +13,7 @@ from dlkb.normalization.batch import (
     _BatchNorm,
     _check_eps,
     _check_momentum,
+    _mean_and_variance,
     batch_norm,
     update_running_statistics,
 )
@@ -80,11 +81,11 @@ def batch_renorm(
             "training needs at least 2 values per channel, since a single one normalizes to 0: "
             f"got shape {tuple(input.shape)}; use a larger batch, or eval()"
         )
-    x = _at_least_float32(input)
-    var, mean = torch.var_mean(x, [d for d in range(x.dim()) if d != 1], correction=0)
+    mean, var = _mean_and_variance(input)
     r, d = renorm_correction(mean, var, running_mean, running_var, r_max, d_max, eps)
     update_running_statistics(running_mean, running_var, mean, var, count, momentum)
 
+    x = _at_least_float32(input)
     output = (x - _spread(mean, input)) / torch.sqrt(_spread(var, input) + eps)
     output = output * _spread(r, input) + _spread(d, input)
     if weight is not None:
