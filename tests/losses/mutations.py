@@ -976,8 +976,8 @@ MUTATIONS = [
     Mutation(
         "losses/metric-losses#unseen, over an untrained network",
         NOTEBOOK,
-        "lambda q, k: info_nce_loss(q, k, temperature))",
-        "lambda q, k: info_nce_loss(q, k.roll(1, 0), temperature))",
+        "lambda q, k: ours.info_nce_loss(q, k, temperature))",
+        "lambda q, k: ours.info_nce_loss(q, k.roll(1, 0), temperature))",
     ),
     Mutation(
         "losses/metric-losses#unseen, over classification",
