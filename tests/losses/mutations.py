@@ -412,8 +412,8 @@ MUTATIONS = [
     Mutation(
         "losses/tversky#recall",
         NOTEBOOK,
-        "= (0.1, 0.3, 0.5, 0.7, 0.9), {}, {}",
-        "= (0.46, 0.48, 0.5, 0.52, 0.54), {}, {}",
+        "else tversky(name)",
+        "else tversky(0.5 + (name - 0.5) / 20)",
     ),
     Mutation(
         "losses/dice#F1",
