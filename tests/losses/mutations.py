@@ -106,7 +106,7 @@ MUTATIONS = [
         'learned = steps["half of it"][0, best[0]]',
         'learned = steps["half of it"][0, 0]',
     ),
-    # 05, regression
+    # 06, regression
     Mutation(
         "losses/l1-l2-smooth#smooth L1",
         REGRESSION,
@@ -179,7 +179,7 @@ MUTATIONS = [
         "torch.tensor([4.0, 0.0, 4.0, 0.0]",
         "torch.tensor([4.0, 0.0, 0.0, 0.0]",
     ),
-    # 06, what each box loss sees
+    # 07, what each box loss sees
     Mutation(
         "losses/iou#scale",
         BOXES,
@@ -390,7 +390,7 @@ MUTATIONS = [
         "1 - _iou(pairs, eps) + _corner_distance(pairs, eps)",
         "1 - _ciou(pairs, eps, eps) + _corner_distance(pairs, eps)",
     ),
-    # 04, overlap losses
+    # 05, overlap losses
     Mutation(
         "losses/tversky#Dice",
         SEGMENTATION,
@@ -561,7 +561,7 @@ MUTATIONS = [
         "loss=cross_entropy, count=600",
         "loss=partial(cross_entropy, label_smoothing=0.3), count=600",
     ),
-    # 09, whether the labels fit the loss
+    # 03, whether the labels fit the loss
     Mutation(
         "losses/multiclass-multilabel#labels per sample",
         NOTEBOOK,
@@ -676,7 +676,7 @@ MUTATIONS = [
         "return losses.sum() / weights.sum()",
         "return losses.mean()",
     ),
-    # 07, which box loss wins the race
+    # 08, which box loss wins the race
     Mutation(
         "losses/box-regression-race#one step",
         BOXES,
@@ -803,7 +803,7 @@ MUTATIONS = [
         "    if clip:\n",
         "    if True:\n",
     ),
-    # 03, imbalance
+    # 04, imbalance
     Mutation(
         "losses/focal#torchvision",
         IMBALANCE,
@@ -894,7 +894,7 @@ MUTATIONS = [
         "inverse = 1 / effective_number(counts, beta)",
         "inverse = effective_number(counts, beta)",
     ),
-    # 08, several losses
+    # 09, several losses
     Mutation(
         "losses/multi-task-scale#share, plain sum",
         NOTEBOOK,
