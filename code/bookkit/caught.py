@@ -117,7 +117,10 @@ def _digest(
 
 
 def _file(book: Book, name: str) -> Path:
-    return book.root / "tests" / name.split("/")[1] / "caught.json"
+    chapter = name.split("/")[1].replace(
+        "-", "_"
+    )  # a folder that Python can import from
+    return book.root / "tests" / chapter / "caught.json"
 
 
 def _stem(name: str) -> str:

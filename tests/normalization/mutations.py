@@ -809,7 +809,7 @@ MUTATIONS = [
         "normalization/choose-a-norm#1 sample",
         "dlkb.normalization.ghost",
         "-1, ghost_size, *x.shape[1:]",
-        "-1, x.shape[0], *x.shape[1:]",
+        "-1, max(2, ghost_size), *x.shape[1:]",
     ),
     Mutation(
         "normalization/choose-a-norm#2 samples",
@@ -930,9 +930,8 @@ MUTATIONS = [
     Mutation(
         "normalization/bn-rnn#training length",
         NOTEBOOK,
-        "rates=rates, seeds=seeds, parts=parts, tuning_seeds=4",
-        'rates=rates if arm == "layer norm" else [1e-4], seeds=seeds, parts=parts, '
-        "tuning_seeds=4",
+        'samples=within["batch norm"] - within["layer norm"]',
+        'samples=beyond["batch norm"] - within["layer norm"]',
     ),
     # 07, folding
     Mutation(
