@@ -64,11 +64,11 @@ class Repository:
 def parse(url: str, ref: str = "main") -> Repository:
     """An address as people write it, in the one form that the book uses.
 
+    Raises: ValueError: if ``url`` is no address of a repository on GitHub, or carries a password; if git
+        would not take ``ref`` as the name of a branch or tag.
     Example:
         >>> parse("git@github.com:owner/book.git").url
         'https://github.com/owner/book'
-    Raises: ValueError: if ``url`` is no address of a repository on GitHub, or carries a password; if git
-        would not take ``ref`` as the name of a branch or tag.
     """
     text = url.strip()
     if re.match(r"https?://[^/]*@", text):

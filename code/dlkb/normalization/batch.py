@@ -109,7 +109,10 @@ def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
             "training needs at least 2 values per channel, since a single one normalizes to 0: "
             f"got shape {tuple(input.shape)}; use a larger batch, or eval() with running statistics"
         )
-    mean, var = _mean_and_variance(input)
+    x = _at_least_float32(input)
+    dims = _all_but_channels(x)
+    mean = x.mean(dim=dims)
+    var = (x - _spread(mean, x)).square().mean(dim=dims)
     if not torch.isfinite(var).all():
         channels = torch.nonzero(~torch.isfinite(var)).flatten().tolist()
         raise ValueError(
@@ -117,14 +120,6 @@ def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
             f"infinity or overflow in channels {channels}; find its origin before normalizing"
         )
     return mean, var
-
-
-def _mean_and_variance(input: Tensor) -> tuple[Tensor, Tensor]:
-    """As ``batch_statistics``, of any values: to be run under vmap, which can look at none."""
-    x = _at_least_float32(input)
-    dims = _all_but_channels(x)
-    mean = x.mean(dim=dims)
-    return mean, (x - _spread(mean, x)).square().mean(dim=dims)
 
 
 @torch.no_grad()

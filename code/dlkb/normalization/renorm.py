@@ -10,10 +10,10 @@ from dlkb.normalization._shared import (
     _spread,
 )
 from dlkb.normalization.batch import (
+    _all_but_channels,
     _BatchNorm,
     _check_eps,
     _check_momentum,
-    _mean_and_variance,
     batch_norm,
     update_running_statistics,
 )
@@ -81,11 +81,13 @@ def batch_renorm(
             "training needs at least 2 values per channel, since a single one normalizes to 0: "
             f"got shape {tuple(input.shape)}; use a larger batch, or eval()"
         )
-    mean, var = _mean_and_variance(input)
+    x = _at_least_float32(input)
+    dims = _all_but_channels(x)
+    mean = x.mean(dim=dims)
+    var = (x - _spread(mean, x)).square().mean(dim=dims)
     r, d = renorm_correction(mean, var, running_mean, running_var, r_max, d_max, eps)
     update_running_statistics(running_mean, running_var, mean, var, count, momentum)
 
-    x = _at_least_float32(input)
     output = (x - _spread(mean, input)) / torch.sqrt(_spread(var, input) + eps)
     output = output * _spread(r, input) + _spread(d, input)
     if weight is not None:
