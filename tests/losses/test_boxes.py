@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 import torchvision.ops
+from comparing import close, value_and_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,20 +67,6 @@ def draw(count, seed, spread=30.0, dtype=torch.float64):
 
 def boxes(*rows, dtype=torch.float64):
     return torch.tensor(rows, dtype=dtype)
-
-
-def value_and_gradients(function, boxes1, boxes2, **arguments):
-    inputs = [b.clone().requires_grad_() for b in (boxes1, boxes2)]
-    output = function(*inputs, **arguments)
-    weights = torch.linspace(0.5, 1.5, max(output.numel(), 1), dtype=output.dtype)
-    (output.reshape(-1) * weights[: output.numel()]).sum().backward()
-    return [output.detach(), *(i.grad for i in inputs)]
-
-
-def close(actual, expected, **tolerances):
-    torch.testing.assert_close(
-        actual, expected, **tolerances or {"rtol": 1e-10, "atol": 1e-11}
-    )
 
 
 # ------------------------------------------------------------------------ against torchvision

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from comparing import close, value_and_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
@@ -64,27 +65,6 @@ def indices(shape, seed):
 
 def distributions(shape, seed):
     return draw(shape, seed).softmax(0 if len(shape) == 1 else 1)
-
-
-def value_and_gradients(loss, *tensors, **arguments):
-    """With respect to each floating tensor; each element has its own weight."""
-    inputs = [
-        t.clone().requires_grad_() if t.is_floating_point() else t for t in tensors
-    ]
-    output = loss(*inputs, **arguments)
-    weights = torch.linspace(1, 2, max(output.numel(), 1), dtype=torch.float64)
-    weights = weights[: output.numel()].to(output.dtype)
-    (output.reshape(-1) * weights).sum().backward()
-    return [output.detach(), *(i.grad for i in inputs if i.is_floating_point())]
-
-
-def close(actual, expected, **tolerances):
-    torch.testing.assert_close(
-        actual,
-        expected,
-        equal_nan=True,
-        **tolerances or {"rtol": 1e-11, "atol": 1e-12},
-    )
 
 
 def all_close(found, expected, **tolerances):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision.ops
+from comparing import close, value_and_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
@@ -43,25 +44,6 @@ def uniform(shape, seed, dtype=torch.float64):
 
 def yes_or_no(shape, seed, dtype=torch.float64):
     return (uniform(shape, seed) < 0.4).to(dtype)
-
-
-def value_and_gradients(loss, *tensors, **arguments):
-    """With respect to each tensor; each element has its own weight."""
-    inputs = [t.clone().requires_grad_() for t in tensors]
-    output = loss(*inputs, **arguments)
-    weights = torch.linspace(1, 2, max(output.numel(), 1), dtype=torch.float64)
-    weights = weights[: output.numel()].to(output.dtype)
-    (output.reshape(-1) * weights).sum().backward()
-    return [output.detach(), *(i.grad for i in inputs)]
-
-
-def close(actual, expected, **tolerances):
-    torch.testing.assert_close(
-        actual,
-        expected,
-        equal_nan=True,
-        **tolerances or {"rtol": 1e-10, "atol": 1e-12},
-    )
 
 
 def slow_asymmetric(x, t, gamma_neg, gamma_pos, clip):

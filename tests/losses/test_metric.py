@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from comparing import close, value_and_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,25 +30,6 @@ def triplets(shape, seed=0, dtype=torch.float64):
     near = anchor + draw(shape, seed + 1, scale=0.5)
     far = anchor + draw(shape, seed + 2)
     return [t.to(dtype) for t in (anchor, near, far)]
-
-
-def value_and_gradients(loss, *tensors, **arguments):
-    """With respect to each tensor; each element has its own weight."""
-    inputs = [t.clone().requires_grad_() for t in tensors]
-    output = loss(*inputs, **arguments)
-    weights = torch.linspace(1, 2, max(output.numel(), 1), dtype=torch.float64)
-    weights = weights[: output.numel()].to(output.dtype)
-    (output.reshape(-1) * weights).sum().backward()
-    return [output.detach(), *(i.grad for i in inputs)]
-
-
-def close(actual, expected, **tolerances):
-    torch.testing.assert_close(
-        actual,
-        expected,
-        equal_nan=True,
-        **tolerances or {"rtol": 1e-11, "atol": 1e-12},
-    )
 
 
 def scores(query, key, temperature):

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from comparing import close, value_and_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, fbeta_score, jaccard_score
@@ -34,25 +35,6 @@ def draw(shape, seed, dtype=torch.float64, scale=1.5):
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
     return (drawn * scale).to(dtype)
-
-
-def value_and_gradients(loss, *tensors, **arguments):
-    """With respect to each tensor; each element has its own weight."""
-    inputs = [t.clone().requires_grad_() for t in tensors]
-    output = loss(*inputs, **arguments)
-    weights = torch.linspace(1, 2, max(output.numel(), 1), dtype=torch.float64)
-    weights = weights[: output.numel()].to(output.dtype)
-    (output.reshape(-1) * weights).sum().backward()
-    return [output.detach(), *(i.grad for i in inputs)]
-
-
-def close(actual, expected, **tolerances):
-    torch.testing.assert_close(
-        actual,
-        expected,
-        equal_nan=True,
-        **tolerances or {"rtol": 1e-11, "atol": 1e-12},
-    )
 
 
 def slow_tversky(p, t, alpha, beta, smooth):

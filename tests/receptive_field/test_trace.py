@@ -1,10 +1,9 @@
 """dlkb.receptive_field's table against what the gradient says, on random networks and on torchvision's."""
 
-import importlib.util
 import re
-from pathlib import Path
 
 import pytest
+import random_networks
 import torch
 import torchvision
 from hypothesis import HealthCheck, assume, given, settings
@@ -12,12 +11,6 @@ from torch import nn
 
 from dlkb.receptive_field import Window, bounds, gradient_support, receptive_field
 from dlkb.receptive_field.rules import register_rule
-
-_spec = importlib.util.spec_from_file_location(
-    "random_networks", Path(__file__).with_name("random_networks.py")
-)
-random_networks = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(random_networks)
 
 
 def holding(model, channels, axes=2):
