@@ -362,6 +362,27 @@ def test_the_gradient_sees_the_whole_input_too(layer):
         assert receptive_field(model, (1, 16, 16)).last.size == (float("inf"),) * 2
 
 
+class Gated(nn.Module):
+    """Two branches, and a softmax over what global pooling says of them: who of the two counts."""
+
+    def __init__(self):
+        super().__init__()
+        self.wide = nn.Conv2d(1, 2, 4, dilation=2, padding=3)
+        self.narrow = nn.Conv2d(1, 2, 1)
+        self.score = nn.Conv2d(2, 4, 1)
+
+    def forward(self, x):
+        wide, narrow = self.wide(x), self.narrow(x)
+        score = self.score((wide + narrow).mean((2, 3), keepdim=True))
+        one, other = torch.softmax(score.unflatten(1, (2, 2)), 1).unbind(1)
+        return one * wide + other * narrow
+
+
+def test_the_gradient_sees_the_whole_input_through_a_gate_of_softmax():
+    """A true softmax is deaf where all weights are equal: what both scores have in common cancels."""
+    assert gradient_support(Gated(), (1, 16, 16), unit=(8, 8)).all()
+
+
 class Attention(nn.Module):
     def __init__(self):
         super().__init__()

@@ -19,12 +19,13 @@ CURVED = {
 
 
 NORMS = {"layer_norm", "rms_norm", "group_norm", "instance_norm"}
+SHARES = {"softmax", "log_softmax", "softmin"}
 
 
 class _Linear(TorchFunctionMode):
-    """Activations let everything through, max pooling takes the sum, and a norm adds its mean.
+    """Activations let everything through, max pooling takes the sum, a norm or a softmax adds its mean.
 
-    A real norm subtracts the mean, which would cancel what equal channels have in common.
+    A real norm subtracts the mean, and a real softmax shares out 1: both cancel what is alike.
     """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -36,6 +37,9 @@ class _Linear(TorchFunctionMode):
             return _sum_pool(func, args, kwargs)
         if name in NORMS:
             return args[0] + args[0].mean(_normed(name, args, kwargs), keepdim=True)
+        if name in SHARES:
+            dim = args[1] if len(args) > 1 else kwargs["dim"]
+            return args[0] + args[0].mean(dim, keepdim=True)
         return func(*args, **kwargs)
 
 
@@ -48,8 +52,8 @@ def gradient_support(
     """Which pixels can change a unit: those where its gradient is not zero.
 
     So that nothing cancels and nothing is asleep, weights are positive (each output the mean of what its
-    filter sees), activations are the identity, max pooling takes the sum, norms add their mean, and all is
-    float64. The model itself stays as it is.
+    filter sees), activations are the identity, max pooling takes the sum, norms and softmax add their mean,
+    and all is float64. The model itself stays as it is.
 
     Args:
         input_size: (C, *) of one sample.
