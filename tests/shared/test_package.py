@@ -173,6 +173,12 @@ SAME_JOB = {
         *("triplet_margin_with_distance_loss", "cosine_similarity", "cdist"),
     },
     "receptive_field": set(),  # torch has no such functions
+    "optimizers": {
+        *("LambdaLR", "MultiplicativeLR", "ConstantLR", "StepLR", "MultiStepLR"),
+        *("ExponentialLR", "PolynomialLR", "LinearLR", "CosineAnnealingLR"),
+        *("CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR", "SequentialLR"),
+        *("ChainedScheduler", "ReduceLROnPlateau", "LBFGS"),
+    },
 }
 
 
