@@ -1,5 +1,35 @@
 """Optimizers, from scratch: rules, schedules, second-order methods, and surfaces to try them on."""
 
+from dlkb.optimizers.adadelta import Adadelta
+from dlkb.optimizers.adagrad import Adagrad
+from dlkb.optimizers.adam import Adam, AdamW
+from dlkb.optimizers.adamax import Adamax
+from dlkb.optimizers.framework import (
+    UpdateState,
+    adadelta_update,
+    adagrad_update,
+    adam_update,
+    adamw_update,
+    corrected,
+    ema,
+    last,
+    look_ahead,
+    make_update,
+    nadam_moment,
+    nadam_update,
+    of_squares,
+    peak,
+    rmsprop_update,
+    sgd_update,
+    total,
+    unit,
+    variance,
+    velocity,
+)
+from dlkb.optimizers.nadam import NAdam
+from dlkb.optimizers.optimizer import Optimizer
+from dlkb.optimizers.radam import RAdam
+from dlkb.optimizers.rmsprop import RMSprop
 from dlkb.optimizers.schedules import (
     Plateau,
     constant_lr,
@@ -21,25 +51,58 @@ from dlkb.optimizers.schedules import (
     warmup_lr,
     warmup_stable_decay_lr,
 )
+from dlkb.optimizers.sgd import SGD
+from dlkb.optimizers.sparse_adam import SparseAdam
 
 __all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "Optimizer",
     "Plateau",
+    "RAdam",
+    "RMSprop",
+    "SparseAdam",
+    "UpdateState",
+    "adadelta_update",
+    "adagrad_update",
+    "adam_update",
+    "adamw_update",
     "constant_lr",
+    "corrected",
     "cosine_annealing_lr",
     "cosine_annealing_warm_restarts",
     "cyclic_lr",
     "cyclic_momentum",
+    "ema",
     "exponential_lr",
     "inverse_sqrt_lr",
     "inverse_time_lr",
+    "last",
     "linear_lr",
+    "look_ahead",
+    "make_update",
     "multi_step_lr",
+    "nadam_moment",
+    "nadam_update",
+    "of_squares",
     "one_cycle_lr",
     "one_cycle_momentum",
+    "peak",
     "polynomial_lr",
+    "rmsprop_update",
     "sequential_lr",
+    "sgd_update",
     "step_lr",
     "to_lambda",
+    "total",
+    "unit",
+    "variance",
+    "velocity",
     "warmup_lr",
     "warmup_stable_decay_lr",
 ]
