@@ -3,6 +3,7 @@
 from bookkit.mutation import NOTEBOOK, Mutation
 
 ARITHMETIC = "dlkb.receptive_field.arithmetic"
+RULES = "dlkb.receptive_field.rules"
 TABLE = "dlkb.receptive_field.table"
 
 MUTATIONS = [
@@ -96,5 +97,102 @@ MUTATIONS = [
         NOTEBOOK,
         "stack((1, 2, 4, 8)),",
         "stack((1, 1, 1, 12)),",
+    ),
+    # 05, which input sizes lose nothing
+    Mutation(
+        "receptive-field/stride-remainder#one window",
+        NOTEBOOK,
+        "measured=[max(0, (n + 2 * p - k) % s - p)",
+        "measured=[(n + 2 * p - k) % s",
+    ),
+    Mutation(
+        "receptive-field/stride-remainder#off-centre",
+        NOTEBOOK,
+        "agree += flips == ((n + 2 * p - k) % s == 0)",
+        "agree += flips == ((n + 2 * p - k) % s <= p)",
+    ),
+    Mutation(
+        "receptive-field/stride-remainder#area lost",
+        NOTEBOOK,
+        "nn.MaxPool2d(2)) for c",
+        "nn.MaxPool2d(2, ceil_mode=True)) for c",
+    ),
+    Mutation(
+        "receptive-field/stride-remainder#no warning",
+        NOTEBOOK,
+        "        encoder(randn(1, 1, n, 46))",
+        '        nn.Conv2d(1, 1, 2, padding="same").double()(randn(1, 1, n, 46))',
+    ),
+    Mutation(
+        "receptive-field/stride-remainder#AlexNet",
+        NOTEBOOK,
+        "last = min(size - 1, last * s - p + k - 1)",
+        "last = last * s - p + k - 1",
+    ),
+    Mutation(
+        "receptive-field/stride-remainder#sizes",
+        RULES,
+        "max(0, size - 1 - last)",
+        "max(0, size - 2 - last)",
+    ),
+    Mutation(
+        "receptive-field/stride-remainder#SAME",
+        NOTEBOOK,
+        "(total // 2, total - total // 2)",
+        "(total - total // 2, total // 2)",
+    ),
+    Mutation(
+        "receptive-field/stride-remainder#n - 1 divides",
+        ARITHMETIC,
+        "first = unit * stride - padding",
+        "first = unit * stride + padding",
+    ),
+    Mutation(
+        "receptive-field/stride-remainder#n divides",
+        NOTEBOOK,
+        "[(2, 2)] * 5",
+        "[(3, 2)] * 5",
+    ),
+    Mutation(
+        "receptive-field/stride-remainder#remainder",
+        NOTEBOOK,
+        "measured=largest(strided, 224, True)",
+        "measured=largest(strided, 225, True)",
+    ),
+    Mutation(
+        "receptive-field/stride-remainder#tiles",
+        NOTEBOOK,
+        "(0, 64, 128), 4)",
+        "(0, 60, 120), 4)",
+    ),
+    Mutation(
+        "receptive-field/unpadded-unet#output",
+        NOTEBOOK,
+        "nn.Conv2d(*size, 3, padding=padding)",
+        "nn.Conv2d(*size, 3, padding=1)",
+    ),
+    Mutation(
+        "receptive-field/unpadded-unet#sizes",
+        NOTEBOOK,
+        "F.max_pool2d(kept[-1], 2)",
+        "F.max_pool2d(kept[-1], 2, ceil_mode=True)",
+    ),
+    Mutation(
+        "receptive-field/unpadded-unet#tiles",
+        NOTEBOOK,
+        "(0, 384), 384)",
+        "(0, 388), 384)",
+    ),
+    Mutation(
+        "receptive-field/unpadded-unet#seams",
+        NOTEBOOK,
+        "stitched(padded, x, 192, (0, 192), 192)",
+        "stitched(padded, x, 384, (0,), 384)",
+    ),
+    Mutation(
+        "receptive-field/unpadded-unet#margin",
+        NOTEBOOK,
+        "16 * math.ceil(max(table.last.padding) / 16)",
+        "math.ceil(max(table.last.padding))",
     ),
 ]
