@@ -35,7 +35,8 @@ class Optimizer(torch.optim.Optimizer):
 
     Groups, ``state_dict``, hooks and ``zero_grad`` are those of torch.optim.Optimizer, with torch's names in
     groups and state, so that each optimizer reads what torch's own of that name has saved, and the other way
-    round. Settings that a saved group lacks stay as they are.
+    round. Settings that a saved group lacks stay as they are. (As with torch's, loading takes the saved
+    tensors themselves: give it a ``copy.deepcopy`` where the saved optimizer goes on.)
     Conventions: with ``maximize`` the gradient's sign is turned before anything else. Parameters without a
     gradient are left alone, and so is their state. A learning rate (or weight decay) may be a tensor of one
     element, whose value is read at each step.
@@ -301,12 +302,13 @@ def check_betas(group: Group, name: str = "betas") -> None:
         ValueError: betas must be two numbers in [0, 1), since 1 would never let a gradient in: got (0.9, 1.0)
     """
     betas = group[name]
-    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+    pair = isinstance(betas, tuple | list) and len(betas) == 2
+    if not pair or not all(isinstance(beta, Real) for beta in betas):
+        raise TypeError(f"{name} must be a pair of numbers: got {betas!r}")
+    if not all(0 <= beta < 1 for beta in betas):
         raise ValueError(
             f"{name} must be two numbers in [0, 1), since 1 would never let a gradient in: got {betas}"
         )
-    if any(isinstance(beta, Tensor) for beta in betas):
-        raise TypeError(f"{name} must be two numbers: got {betas}; use float(beta)")
 
 
 def new_step() -> Tensor:
@@ -371,7 +373,9 @@ def update_rows(
     update(moved, grad.values(), part, group)
     param[rows] = moved
     for name, value in part.items():
-        if name != "step":
+        if name == "step":
+            state[name] = value
+        else:
             state[name][rows] = value
 
 
@@ -416,12 +420,13 @@ def _check_state(
 ) -> None:
     if not state:
         return
-    needed = set(optimizer.start(param, group))
+    fresh = optimizer.start(param, group)
+    needed = set(fresh)
     if needed - set(state) or (not needed and set(state) - set(optimizer.at_need)):
         held = sorted(needed or optimizer.at_need)
         raise ValueError(
             f"a state of {type(optimizer).__name__} holds {held} for each parameter: got "
             f"{sorted(state)}; was it saved by another optimizer?"
         )
-    if "step" in state and not isinstance(state["step"], Tensor):
+    if isinstance(fresh.get("step"), Tensor) and not isinstance(state["step"], Tensor):
         state["step"] = new_step() + float(state["step"])

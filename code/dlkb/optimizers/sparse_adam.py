@@ -12,7 +12,6 @@ from dlkb.optimizers.optimizer import (
     check_betas,
     check_not_negative,
     count,
-    new_step,
     update_rows,
     zeros,
 )
@@ -21,13 +20,12 @@ __all__ = ["SparseAdam"]
 
 
 class SparseAdam(Optimizer):
-    """Adam on the rows that a sparse gradient holds; arguments and defaults are torch.optim.SparseAdam's.
+    """Adam on a sparse gradient's rows; arguments, defaults and state are torch.optim.SparseAdam's.
 
     param = param - lr * sqrt(1 - beta2^t) / (1 - beta1^t) * exp_avg / (sqrt(exp_avg_sq) + eps)
 
-    Conventions: t counts the parameter's steps, not a row's; ``eps`` is added to the root before its
-    correction, unlike Adam's.
-    Unlike torch, the state's ``step`` is a tensor, as for all others here; a whole number is read too.
+    Conventions: t counts the parameter's steps, not a row's, and is kept as an int; ``eps`` is added to the
+    root before its correction, unlike Adam's.
     Args: as ``Adam``, without weight_decay and amsgrad; lr and eps above 0.
     Raises: TypeError, ValueError: as ``Optimizer``; also for dense gradients.
     Example:
@@ -62,7 +60,7 @@ class SparseAdam(Optimizer):
 
     def start(self, param: Tensor, group: Group) -> State:
         names = ("exp_avg", "exp_avg_sq")
-        return {"step": new_step()} | {name: zeros(param) for name in names}
+        return {"step": 0} | {name: zeros(param) for name in names}
 
     def update(self, param: Tensor, grad: Tensor, state: State, group: Group) -> None:
         if grad.is_sparse:
