@@ -4,6 +4,7 @@ from bookkit.mutation import NOTEBOOK, Mutation
 
 ARITHMETIC = "dlkb.receptive_field.arithmetic"
 RULES = "dlkb.receptive_field.rules"
+EFFECTIVE = "dlkb.receptive_field.effective"
 TABLE = "dlkb.receptive_field.table"
 
 MUTATIONS = [
@@ -97,6 +98,79 @@ MUTATIONS = [
         NOTEBOOK,
         "stack((1, 2, 4, 8)),",
         "stack((1, 1, 1, 12)),",
+    ),
+    # 02, what a whole network can see
+    Mutation(
+        "receptive-field/network-table#against the gradient",
+        ARITHMETIC,
+        "tuple(max(high for _, high in meeting) for meeting in fields)",
+        "tuple(meeting[0][1] for meeting in fields)",
+    ),
+    Mutation(
+        "receptive-field/network-table#as published",
+        NOTEBOOK,
+        "stage[-1].conv2.stride = 2",
+        "stage[-1].conv1.stride = 2",
+    ),
+    Mutation(
+        "receptive-field/network-table#rows that see the whole image",
+        NOTEBOOK,
+        "[low <= 0 and high >= 223 for",
+        "[high - low >= 223 for",
+    ),
+    Mutation(
+        "receptive-field/sk-multi-field#Inception block",
+        EFFECTIVE,
+        "sigma = (profile * (places - centre).square()).sum().sqrt()",
+        "sigma = (profile * (places - centre).abs()).sum()",
+    ),
+    Mutation(
+        "receptive-field/sk-multi-field#pixels that the SK block sees",
+        NOTEBOOK,
+        "self.score(self.reduce(pooled)).chunk",
+        "self.score(self.reduce(pooled)).detach().chunk",
+    ),
+    Mutation(
+        "receptive-field/sk-multi-field#exponent of a far pixel",
+        EFFECTIVE,
+        "weight = gradient.double().square().mean(0).sum(0)",
+        "weight = gradient.double().abs().mean(0).sum(0)",
+    ),
+    Mutation(
+        "receptive-field/sk-multi-field#SK block, measured over formula",
+        NOTEBOOK,
+        "branch(3, channels, dilation=2)",
+        "branch(5, channels)",
+    ),
+    Mutation(
+        "receptive-field/attention-field#tokens seen from a corner",
+        NOTEBOOK,
+        ".softmax(3), v",
+        ".softmax(3).tril().detach(), v",
+    ),
+    Mutation(
+        "receptive-field/attention-field#layers of 3 x 3",
+        NOTEBOOK,
+        "nn.Conv2d(channels, channels, 3, padding=padding)",
+        "nn.Conv2d(channels, channels, 5, padding=2 * padding)",
+    ),
+    Mutation(
+        "receptive-field/attention-field#distance over uniform",
+        NOTEBOOK,
+        "torch.cdist(places, places)",
+        "torch.cdist(places, places, p=1)",
+    ),
+    Mutation(
+        "receptive-field/attention-field#weight on the own token",
+        NOTEBOOK,
+        "return x + super().forward(x)",
+        "return super().forward(x)",
+    ),
+    Mutation(
+        "receptive-field/attention-field#width, small kernels over one large",
+        NOTEBOOK,
+        "nn.init.normal_(p, std=p[0].numel() ** -0.5)",
+        "nn.init.ones_(p)",
     ),
     # 05, which input sizes lose nothing
     Mutation(
