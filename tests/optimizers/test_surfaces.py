@@ -201,6 +201,16 @@ def test_the_axis_of_a_turned_quadratic():
     assert surface(across).item() == pytest.approx(15.0)
 
 
+def test_the_floor_of_the_ravine():
+    """Along y = x^2 / 2 only x^2 / 2 is left; one unit above it, half the condition number is added."""
+    x = torch.linspace(-2, 2, 9, dtype=torch.float64)
+    floor = torch.stack([x, x.square() / 2], dim=-1)
+    torch.testing.assert_close(ravine(50.0)(floor), x.square() / 2)
+    torch.testing.assert_close(
+        ravine(50.0)(floor + points([0.0, 1.0])), x.square() / 2 + 25
+    )
+
+
 def test_surfaces_with_a_saddle_are_bounded_below():
     """x^2 - y^2 and x^3 - 3 x y^2 alone would fall for ever."""
     far = 100 * torch.nn.functional.normalize(draw(saddle(), 50), dim=-1)

@@ -51,6 +51,17 @@ from dlkb.optimizers.schedules import (
     warmup_lr,
     warmup_stable_decay_lr,
 )
+from dlkb.optimizers.second_order import (
+    LinearSolution,
+    Minimization,
+    bfgs,
+    bfgs_inverse,
+    conjugate_gradient,
+    lbfgs,
+    newton,
+    newton_step,
+    two_loop,
+)
 from dlkb.optimizers.sgd import SGD
 from dlkb.optimizers.sparse_adam import SparseAdam
 from dlkb.optimizers.surfaces import (
@@ -75,6 +86,8 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "LinearSolution",
+    "Minimization",
     "NAdam",
     "Optimizer",
     "Plateau",
@@ -88,6 +101,9 @@ __all__ = [
     "adam_update",
     "adamw_update",
     "beale",
+    "bfgs",
+    "bfgs_inverse",
+    "conjugate_gradient",
     "constant_lr",
     "corrected",
     "cosine_annealing_lr",
@@ -103,6 +119,7 @@ __all__ = [
     "inverse_sqrt_lr",
     "inverse_time_lr",
     "last",
+    "lbfgs",
     "linear_lr",
     "look_ahead",
     "make_update",
@@ -110,6 +127,8 @@ __all__ = [
     "multi_step_lr",
     "nadam_moment",
     "nadam_update",
+    "newton",
+    "newton_step",
     "of_squares",
     "one_cycle_lr",
     "one_cycle_momentum",
@@ -126,6 +145,7 @@ __all__ = [
     "step_lr",
     "to_lambda",
     "total",
+    "two_loop",
     "unit",
     "variance",
     "velocity",
