@@ -29,6 +29,12 @@ from dlkb.optimizers.framework import (
 from dlkb.optimizers.nadam import NAdam
 from dlkb.optimizers.optimizer import Optimizer
 from dlkb.optimizers.radam import RAdam
+from dlkb.optimizers.range_test import (
+    RangeTest,
+    lr_range_test,
+    smooth_losses,
+    suggest_lr,
+)
 from dlkb.optimizers.rmsprop import RMSprop
 from dlkb.optimizers.schedules import (
     Plateau,
@@ -93,6 +99,7 @@ __all__ = [
     "Plateau",
     "RAdam",
     "RMSprop",
+    "RangeTest",
     "SparseAdam",
     "Surface",
     "UpdateState",
@@ -122,6 +129,7 @@ __all__ = [
     "lbfgs",
     "linear_lr",
     "look_ahead",
+    "lr_range_test",
     "make_update",
     "monkey_saddle",
     "multi_step_lr",
@@ -142,7 +150,9 @@ __all__ = [
     "saddle",
     "sequential_lr",
     "sgd_update",
+    "smooth_losses",
     "step_lr",
+    "suggest_lr",
     "to_lambda",
     "total",
     "two_loop",
