@@ -132,6 +132,18 @@ def test_leading_dimensions_are_kept_and_points_do_not_mix(name):
     )
 
 
+@pytest.mark.parametrize("name", SURFACES)
+def test_the_device_is_kept(name):
+    """On the meta device, which as a GPU would refuses tensors from elsewhere."""
+    surface = SURFACES[name]
+    x = torch.zeros(3, surface.dim, device="meta")
+    for f in (surface, surface.gradient, surface.hessian, surface.nearest_minimum):
+        assert f(x).device.type == "meta"
+    rates = torch.ones(2, 1, 1, device="meta")
+    path = descend(surface, sgd_update(rates), x, 2, noise=1.0)
+    assert (path.device.type, path.shape) == ("meta", (3, 2, *x.shape))
+
+
 @pytest.mark.parametrize(
     ("surface", "expected"),
     [
