@@ -5,7 +5,7 @@ from bookkit.mutation import NOTEBOOK, Mutation
 ARITHMETIC = "dlkb.receptive_field.arithmetic"
 RULES = "dlkb.receptive_field.rules"
 EFFECTIVE = "dlkb.receptive_field.effective"
-TRIALS = "dlkb.receptive_field.trials"
+OBJECTS = "dlkb.receptive_field.objects"
 TABLE = "dlkb.receptive_field.table"
 
 MUTATIONS = [
@@ -194,9 +194,9 @@ MUTATIONS = [
     ),
     Mutation(
         "receptive-field/centre-matters#after training",
-        TRIALS,
-        "0, middle, middle + distance * (2 * y - 1)]",
-        "0, middle + distance * (2 * y - 1), middle]",
+        NOTEBOOK,
+        "0, 5, 5 + distance * (2 * y - 1)]",
+        "0, 5 + distance * (2 * y - 1), 5]",
     ),
     Mutation(
         "receptive-field/effective-scaling#exponent of the size",
@@ -231,74 +231,141 @@ MUTATIONS = [
     Mutation(
         "receptive-field/isotropic#before training",
         NOTEBOOK,
-        "square, 16), (16, 17, 17)",
-        "[((5, 3), 1, 1)] * 8, 16), (16, 33, 17)",
+        "lambda: plane(3, 8), (16, 17, 17)",
+        "lambda: plane((5, 3), 8), (16, 33, 17)",
     ),
     Mutation(
         "receptive-field/isotropic#axis against diagonal",
         NOTEBOOK,
-        "square, 16), (16, 17, 17)",
-        "[((9, 9), 1, 1)] * 2, 16), (16, 17, 17)",
+        "lambda: plane(3, 8), (16, 17, 17)",
+        "lambda: plane(9, 2), (16, 17, 17)",
     ),
     Mutation(
         "receptive-field/isotropic#kernels of 3 × 7",
         NOTEBOOK,
-        "wide, 16), (16, 9, 25)",
-        "[((7, 3), 1, 1)] * 4, 16), (16, 25, 9)",
+        "lambda: plane((3, 7), 4), (16, 9, 25)",
+        "lambda: plane((7, 3), 4), (16, 25, 9)",
     ),
     Mutation(
         "receptive-field/isotropic#after training",
-        TRIALS,
-        "0, middle, middle + distance * (2 * y - 1)]",
-        "0, middle + distance * (2 * y - 1), middle]",
+        NOTEBOOK,
+        "0, 5, 5 + distance * (2 * y - 1)]",
+        "0, 5 + distance * (2 * y - 1), 5]",
     ),
     Mutation(
         "receptive-field/decay-controllable#kernels of 7",
-        TRIALS,
-        "channels, kernel, stride, dilation=dilation",
-        "channels, 3, stride, dilation=dilation",
+        NOTEBOOK,
+        "nn.Conv1d(32, 32, kernel, stride, dilation=rate",
+        "nn.Conv1d(32, 32, 3, stride, dilation=rate",
     ),
     Mutation(
         "receptive-field/decay-controllable#strides of 2",
-        TRIALS,
-        "channels, kernel, stride, dilation=dilation",
-        "channels, kernel, dilation=dilation",
+        NOTEBOOK,
+        "nn.Conv1d(32, 32, kernel, stride, dilation=rate",
+        "nn.Conv1d(32, 32, kernel, dilation=rate",
     ),
     Mutation(
         "receptive-field/decay-controllable#rates 1, 2, 4, 8",
-        TRIALS,
-        "channels, kernel, stride, dilation=dilation",
-        "channels, kernel, stride",
+        NOTEBOOK,
+        "nn.Conv1d(32, 32, kernel, stride, dilation=rate",
+        "nn.Conv1d(32, 32, kernel, stride",
     ),
     Mutation(
         "receptive-field/decay-controllable#skips",
-        TRIALS,
+        NOTEBOOK,
         "return x + self.branch(x)",
         "return self.branch(x)",
     ),
     Mutation(
         "receptive-field/decay-controllable#no activation",
         NOTEBOOK,
-        "partial(random_stack, plain, activation=activation)",
-        "partial(random_stack, plain[:8], activation=activation)",
+        "partial(network, plain, nn.Identity)",
+        "partial(network, plain[:8], nn.Identity)",
     ),
     Mutation(
         "receptive-field/decay-controllable#tanh",
         NOTEBOOK,
-        '("tanh", nn.Tanh)):',
-        '("tanh", partial(nn.AvgPool1d, 3, 1, 1))):',
+        "partial(network, plain, nn.Tanh)",
+        "partial(network, plain[:8], nn.Tanh)",
     ),
     Mutation(
         "receptive-field/decay-controllable#trained on far marks",
         NOTEBOOK,
-        '"far marks": marks(2400, 4,',
-        '"far marks": marks(2400, 1,',
+        '"far marks": marks(2400, 4)',
+        '"far marks": marks(2400, 1)',
     ),
     Mutation(
         "receptive-field/decay-controllable#trained on near marks",
         NOTEBOOK,
-        '"near marks": marks(2400, 1,',
-        '"near marks": marks(2400, 4,',
+        '"near marks": marks(2400, 1)',
+        '"near marks": marks(2400, 4)',
+    ),
+    # 04, how large an object may be
+    Mutation(
+        "receptive-field/object-size#logits beyond the field",
+        OBJECTS,
+        "right.abs() > half - stroke",
+        "right.abs() > half - 5 * stroke",
+    ),
+    Mutation(
+        "receptive-field/object-size#beyond the field",
+        NOTEBOOK,
+        "by_wide[:, tested > 31]",
+        "by_wide[:, tested >= 31]",
+    ),
+    Mutation(
+        "receptive-field/object-size#limit",
+        NOTEBOOK,
+        "wide, narrow = train_on(39), train_on(15)",
+        "wide, narrow = train_on(15), train_on(39)",
+    ),
+    Mutation(
+        "receptive-field/object-size#three pixels",
+        NOTEBOOK,
+        "lengths = 1 + 2 * torch.randint(1, longest",
+        "lengths = 1 + 2 * torch.randint(5, longest",
+    ),
+    Mutation(
+        "receptive-field/object-size#lengths not learned",
+        NOTEBOOK,
+        "wide, narrow = train_on(39), train_on(15)",
+        "wide, narrow = train_on(39), train_on(31)",
+    ),
+    Mutation(
+        "receptive-field/object-size#in all places",
+        NOTEBOOK,
+        "field=31, strides=(2, 2, 2, 1)",
+        "field=31, strides=(2, 2, 2, 2)",
+    ),
+    Mutation(
+        "receptive-field/too-small-too-large#too small",
+        NOTEBOOK,
+        "* 2 * pool + 400,), 11)",
+        "* 2 * pool + 400,), 7)",
+    ),
+    Mutation(
+        "receptive-field/too-small-too-large#clutter in a large field",
+        OBJECTS,
+        "near = (right.abs() < half + 1)",
+        "near = (right.abs() < image_size)",
+    ),
+    Mutation(
+        "receptive-field/too-small-too-large#more pictures",
+        NOTEBOOK,
+        "(own[:few], ",
+        "(own[:32], ",
+    ),
+    Mutation(
+        "receptive-field/shrink-large-objects#gain",
+        NOTEBOOK,
+        "62, y=y, stroke=2",
+        "62, y=y, stroke=1",
+    ),
+    Mutation(
+        "receptive-field/shrink-large-objects#too far",
+        NOTEBOOK,
+        "size=(side, side)",
+        "size=(31, 31)",
     ),
     # 05, which input sizes lose nothing
     Mutation(
