@@ -2,9 +2,107 @@
 
 from bookkit.mutation import NOTEBOOK, Mutation
 
+SCHEDULES = "dlkb.optimizers.schedules"
 SGD = "dlkb.optimizers.sgd"
 
 MUTATIONS = [
+    # 08, which schedule
+    Mutation(
+        "optimizers/lr-cosine#equal to torch",
+        SCHEDULES,
+        "_cosine(lr, eta_min, min(step, T_max) / T_max)",
+        "_cosine(lr, 0.0, min(step, T_max) / T_max)",
+    ),
+    Mutation(
+        "optimizers/lr-cosine#torch beyond the end",
+        NOTEBOOK,
+        "make = partial(torchs.CosineAnnealingLR, T_max=100, eta_min=0.01)",
+        "make = partial(torchs.CosineAnnealingLR, T_max=200, eta_min=0.01)",
+    ),
+    Mutation(
+        "optimizers/lr-cosine#noisy quadratic",
+        SCHEDULES,
+        "_cosine(lr, eta_min, min(step, T_max) / T_max)",
+        "_cosine(lr, 0.9 * lr, min(step, T_max) / T_max)",
+    ),
+    Mutation(
+        "optimizers/lr-inverse-time#through LambdaLR",
+        SCHEDULES,
+        "return lr / (1 + decay_rate * step)",
+        "return lr / (1 + decay_rate) ** step",
+    ),
+    Mutation(
+        "optimizers/lr-inverse-time#sum",
+        NOTEBOOK,
+        "lambda rate, t: rate / (1 + t), initial=1.0",
+        "lambda rate, t: rate * t / (1 + t), initial=1.0",
+    ),
+    Mutation(
+        "optimizers/lr-inverse-time#like a factorial",
+        NOTEBOOK,
+        "math.lgamma(step + 1 + 1 / k)",
+        "math.lgamma(step + 1 / k)",
+    ),
+    Mutation(
+        "optimizers/lr-inverse-time#noisy quadratic",
+        SCHEDULES,
+        "return lr / (1 + decay_rate * step)",
+        "return lr / (1 + decay_rate) ** min(step**2 / 2, 900)",
+    ),
+    Mutation(
+        "optimizers/lr-exponential#equal to torch",
+        SCHEDULES,
+        "return lr * gamma**step\n",
+        "return lr * gamma ** (step * (step + 1) / 2)\n",
+    ),
+    Mutation(
+        "optimizers/lr-exponential#steps to one percent",
+        NOTEBOOK,
+        "rate *= math.exp(-k * t)",
+        "rate *= math.exp(-k)",
+    ),
+    Mutation(
+        "optimizers/lr-cyclic#triangles",
+        SCHEDULES,
+        "return height / 2**cycle",
+        "return height / (1 + cycle)",
+    ),
+    Mutation(
+        "optimizers/lr-cyclic#restarts",
+        SCHEDULES,
+        "start, length = start + length, length * T_mult",
+        "start, length = start + length, length + T_0",
+    ),
+    Mutation(
+        "optimizers/plateau#patience",
+        SCHEDULES,
+        "if self.num_bad_epochs > self.patience:",
+        "if self.num_bad_epochs >= self.patience:",
+    ),
+    Mutation(
+        "optimizers/plateau#random walks",
+        SCHEDULES,
+        "self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0",
+        "self.num_bad_epochs = 0",
+    ),
+    Mutation(
+        "optimizers/plateau#random walks",
+        SCHEDULES,
+        "self.best * (1 + sign * self.threshold)",
+        "self.best * (1 - self.threshold)",
+    ),
+    Mutation(
+        "optimizers/plateau#slow progress",
+        SCHEDULES,
+        "            self.num_bad_epochs += 1\n",
+        "            self.best = value\n            self.num_bad_epochs += 1\n",
+    ),
+    Mutation(
+        "optimizers/plateau#negative metric",
+        SCHEDULES,
+        "bound = self.best * (1 + sign * self.threshold)",
+        "bound = self.best + sign * self.threshold * abs(self.best)",
+    ),
     # 09, how large a batch may be
     Mutation(
         "optimizers/sgd-noise#mean",

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from dlkb.optimizers.sgd import SGD
+
 __all__ = ["Trace", "scheduler_trace"]
 
 
@@ -22,7 +24,7 @@ def scheduler_trace(
     lr: float = 1.0,
     momentum: float = 0.0,
 ) -> Trace:
-    """Let a scheduler drive torch's SGD, and note what every update is done with.
+    """Let a scheduler drive SGD, and note what every update is done with.
 
     Conventions: as in training, the optimizer steps first and the scheduler after it; so entry 0 is what the
     scheduler set up when it was made.
@@ -40,7 +42,7 @@ def scheduler_trace(
     """
     if steps < 1:
         raise ValueError(f"steps must be at least 1: got {steps}")
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=lr, momentum=momentum)
+    optimizer = SGD([torch.zeros(1)], lr=lr, momentum=momentum)
     scheduler = make(optimizer)
     used = []
     for step in range(steps):
