@@ -476,6 +476,19 @@ def test_state_is_kept_in_place_in_the_parameters_format(name):
             assert not value.requires_grad
 
 
+@pytest.mark.parametrize("name", DENSE)
+def test_gradients_are_not_altered(name):
+    """Would fail if the first velocity were the gradient itself, or its sign were turned in place."""
+    param, grad = parameter(3), draw(3, 1)
+    settings = {"weight_decay": 0.0, "maximize": True, **DENSE[name]}
+    for kind in ({}, {"maximize": False}):
+        optimizer = make(getattr(ours, name), [param], **(settings | kind))
+        param.grad = grad.clone()
+        for _ in range(3):
+            optimizer.step()
+        assert torch.equal(param.grad, grad)
+
+
 def test_parameters_without_gradient_are_left_alone():
     params = [parameter(2), parameter(3)]
     before = params[1].detach().clone()

@@ -41,10 +41,11 @@ class Optimizer(torch.optim.Optimizer):
     gradient are left alone, and so is their state. A learning rate (or weight decay) may be a tensor of one
     element, whose value is read at each step.
     Unlike torch: a gradient with NaN or infinity is refused, with the parameter's name (given by
-    ``named_parameters()``, else its place), before any parameter is altered; a group's own settings are
-    checked as the constructor's are; complex parameters are refused (optimize ``torch.view_as_real``); and
-    ``foreach``, ``fused``, ``capturable`` and ``differentiable`` may be given only as None or False, since
-    one tensor after another is updated in place.
+    ``named_parameters()``, else its place), before any parameter is altered, which costs one more reading of
+    the gradients (felt by SGD alone, without momentum and decay; see ``make bench``); a group's own settings
+    are checked as the constructor's are; complex parameters are refused (optimize ``torch.view_as_real``);
+    and ``foreach``, ``fused``, ``capturable`` and ``differentiable`` may be given only as None or False,
+    since one tensor after another is updated in place.
     Args:
         params: tensors, or (name, tensor) pairs, or groups: dictionaries with ``"params"`` and settings of
             their own.
@@ -174,46 +175,40 @@ class Optimizer(torch.optim.Optimizer):
                 )
 
     def _check_gradients(self) -> None:
-        """Layout, and NaN or infinity: one reduction a gradient, one look at the results a device."""
-        finite: dict[torch.device, list[Tensor]] = {}
-        places: dict[torch.device, list[tuple[int, int]]] = {}
-        for number, group in enumerate(self.param_groups):
-            for index, param in enumerate(group["params"]):
-                if param.grad is None:
-                    continue
-                if param.grad.layout not in self.layouts:
-                    raise TypeError(self._wrong_layout(number, index))
-                if param.grad.is_sparse and group.get("weight_decay", 0) != 0:
-                    raise ValueError(
-                        "weight decay would make a sparse gradient dense, so it must be 0: got "
-                        f"weight_decay={group['weight_decay']} for {self._name(number, index)}; "
-                        "give that parameter a group of its own"
-                    )
-                # a sum is not finite if a term is not; it may overflow, so that the terms have the last word
-                finite.setdefault(param.device, []).append(param.grad.sum().isfinite())
-                places.setdefault(param.device, []).append((number, index))
-        for device, flags in finite.items():
-            if all(torch.stack(flags).tolist()):
-                continue
-            for number, index in places[device]:
-                _check_finite(
-                    self.param_groups[number]["params"][index].grad,
-                    self._name(number, index),
-                )
+        """Layout, and NaN or infinity: one sum a gradient, one look at all sums of a device and dtype."""
+        gradients = [
+            (number, index, param.grad)
+            for number, group in enumerate(self.param_groups)
+            for index, param in enumerate(group["params"])
+            if param.grad is not None
+        ]
+        sums: dict[tuple, list[Tensor]] = {}
+        for number, index, grad in reversed(gradients):  # the first ones stay cached
+            if grad.layout is not torch.strided or torch.strided not in self.layouts:
+                self._check_layout(number, index, grad)
+            sums.setdefault((grad.device, grad.dtype), []).append(grad.sum())
+        # a sum is not finite if a term is not; as it may overflow, the terms have the last word
+        if all(torch.stack(same).isfinite().all() for same in sums.values()):
+            return
+        for number, index, grad in gradients:
+            _check_finite(grad, self._name(number, index))
 
-    def _wrong_layout(self, number: int, index: int) -> str:
-        name, layout = (
-            self._name(number, index),
-            self.param_groups[number]["params"][index].grad.layout,
-        )
-        fix = "use SGD, Adagrad or SparseAdam, or sparse=False in the embedding"
-        if torch.strided not in self.layouts:
-            fix = "use Adam, or sparse=True in the embedding"
-        taken = " or ".join(str(layout) for layout in self.layouts)
-        return (
-            f"{type(self).__name__} takes gradients of layout {taken}: got {layout} in "
-            f"{name}; {fix}"
-        )
+    def _check_layout(self, number: int, index: int, grad: Tensor) -> None:
+        if grad.layout not in self.layouts:
+            fix = "use SGD, Adagrad or SparseAdam, or sparse=False in the embedding"
+            if torch.strided not in self.layouts:
+                fix = "use Adam, or sparse=True in the embedding"
+            taken = " or ".join(str(layout) for layout in self.layouts)
+            raise TypeError(
+                f"{type(self).__name__} takes gradients of layout {taken}: got {grad.layout} in "
+                f"{self._name(number, index)}; {fix}"
+            )
+        decay = self.param_groups[number].get("weight_decay", 0)
+        if decay != 0:
+            raise ValueError(
+                f"weight decay would make a sparse gradient dense, so it must be 0: got weight_decay={decay} "
+                f"for {self._name(number, index)}; give that parameter a group of its own"
+            )
 
     def _name(self, number: int, index: int) -> str:
         group = self.param_groups[number]

@@ -82,16 +82,18 @@ class SGD(Optimizer):
             )
 
     def update(self, param: Tensor, grad: Tensor, state: State, group: Group) -> None:
-        lr, momentum = group["lr"], group["momentum"]
+        lr, momentum, dampening = group["lr"], group["momentum"], group["dampening"]
         grad = decay(param, grad, lr, group["weight_decay"])
         if momentum != 0:
-            velocity = state.get("momentum_buffer")
-            if velocity is None:
+            past = state.get("momentum_buffer")
+            if past is None:
                 velocity = grad.clone()
             else:
-                velocity.mul_(momentum).add_(grad, alpha=1 - group["dampening"])
-            if velocity.is_sparse:
-                velocity = velocity.coalesce()  # or it would grow at each step
+                part = grad if dampening == 0 else (1 - dampening) * grad
+                if part.is_sparse:  # coalesced, or it would grow at each step
+                    velocity = part.add(past, alpha=momentum).coalesce()
+                else:
+                    velocity = torch.add(part, past, alpha=momentum, out=past)
             state["momentum_buffer"] = velocity
             grad = grad.add(velocity, alpha=momentum) if group["nesterov"] else velocity
         param.add_(grad, alpha=-lr)
