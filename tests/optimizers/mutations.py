@@ -4,8 +4,83 @@ from bookkit.mutation import NOTEBOOK, Mutation
 
 SCHEDULES = "dlkb.optimizers.schedules"
 SGD = "dlkb.optimizers.sgd"
+FRAMEWORK = "dlkb.optimizers.framework"
+SURFACES = "dlkb.optimizers.surfaces"
 
 MUTATIONS = [
+    # 01, how fast descent goes
+    Mutation(
+        "optimizers/sgd-zigzag#steps over formula",
+        NOTEBOOK,
+        "turned, sgd_update(2 / (k + 1)), starts",
+        "turned, sgd_update(2 / (k + 2)), starts",
+    ),
+    Mutation(
+        "optimizers/sgd-zigzag#best rate at k = 10",
+        SURFACES,
+        "condition_number ** (k / (dim - 1))",
+        "condition_number ** (k / dim)",
+    ),
+    Mutation(
+        "optimizers/sgd-zigzag#sign changes across",
+        FRAMEWORK,
+        "return UpdateState(param - rate * ratio,",
+        "return UpdateState(param - 2 * rate * ratio,",
+    ),
+    Mutation(
+        "optimizers/lr-too-high-low#edge over 2/L",
+        NOTEBOOK,
+        "grads.append(state.param @ hessian - slope)",
+        "grads.append(2 * (state.param @ hessian - slope))",
+    ),
+    Mutation(
+        "optimizers/lr-too-high-low#steps at a tenth of the rate",
+        NOTEBOOK,
+        "update, grads = sgd_update(rates), []",
+        "update, grads = sgd_update(rates, momentum=0.9), []",
+    ),
+    Mutation(
+        "optimizers/gd-taylor#error of the first order",
+        NOTEBOOK,
+        "slope, bend = g @ g, g @ hg",
+        "slope, bend = 1.01 * g @ g, g @ hg",
+    ),
+    Mutation(
+        "optimizers/gd-taylor#error of the second order",
+        NOTEBOOK,
+        "rates * slope - rates**2 * bend / 2",
+        "rates * slope - rates**2 * bend",
+    ),
+    Mutation(
+        "optimizers/gd-taylor#order of one Newton step",
+        NOTEBOOK,
+        "for step in (newton, 2 /",
+        "for step in (0.9 * newton, 2 /",
+    ),
+    Mutation(
+        "optimizers/rate-to-zero#left by halving",
+        SCHEDULES,
+        "return lr * gamma**step",
+        "return lr * gamma ** (step + 1)",
+    ),
+    Mutation(
+        "optimizers/rate-to-zero#exponent of 1/t",
+        SCHEDULES,
+        "return lr / (1 + decay_rate * step)",
+        "return lr / (1 + decay_rate * step) ** 2",
+    ),
+    Mutation(
+        "optimizers/rate-to-zero#floor of the constant rate",
+        FRAMEWORK,
+        "return UpdateState(param - rate * ratio,",
+        "return UpdateState(param - rate * ratio / 2,",
+    ),
+    Mutation(
+        "optimizers/rate-to-zero#exponent of 1/(2√t)",
+        SCHEDULES,
+        "return lr / math.sqrt(1 + step / timescale)",
+        "return lr / (1 + step / timescale)",
+    ),
     # 08, which schedule
     Mutation(
         "optimizers/lr-cosine#equal to torch",
