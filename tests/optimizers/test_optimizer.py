@@ -373,6 +373,17 @@ def test_opposite_infinities_are_noticed_and_a_sum_that_overflows_is_not_refused
     torch.testing.assert_close(half.detach(), torch.full_like(half, -6.0))
 
 
+@pytest.mark.parametrize("bad", [0, 1])
+def test_parameters_of_several_dtypes_are_all_looked_at(bad):
+    params = [parameter(2, dtype=torch.float32), parameter(3)]
+    optimizer = SGD(params)
+    for param in params:
+        param.grad = torch.ones_like(param)
+    params[bad].grad[1] = float("nan")
+    with pytest.raises(ValueError, match=f"1 NaN .* in parameter {bad} of group 0"):
+        optimizer.step()
+
+
 @pytest.mark.parametrize("name", [n for n in DENSE if n not in ("SGD", "Adagrad")])
 def test_sparse_gradients_are_refused_where_torch_has_none(name):
     param = parameter(3, 2)

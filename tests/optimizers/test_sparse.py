@@ -108,6 +108,21 @@ def test_the_velocity_does_not_grow_by_the_step():
     assert state["momentum_buffer"]._nnz() <= 5  # one entry for each token met
 
 
+def test_a_velocity_goes_on_when_gradients_become_dense_or_sparse():
+    """torch's own fails when a sparse velocity meets a dense gradient."""
+    paths = []
+    for kinds in ((True, False, True), (False, False, False)):
+        layer = embedding()
+        optimizer = SGD(layer.parameters(), lr=0.1, momentum=0.9)
+        for tokens, layer.sparse in zip(([0, 2], [2, 5], [5, 1]), kinds, strict=True):
+            optimizer.zero_grad()
+            layer(torch.tensor(tokens)).square().sum().backward()
+            assert layer.weight.grad.is_sparse == layer.sparse
+            optimizer.step()
+        paths.append(layer.weight.detach())
+    torch.testing.assert_close(*paths, rtol=0, atol=1e-12)
+
+
 def test_squares_of_sums_are_not_sums_of_squares():
     """By hand: token 2 occurs twice, with 1 and 3; the sum of squares is 16, not 10."""
     param = torch.nn.Parameter(torch.zeros(4, dtype=torch.float64))

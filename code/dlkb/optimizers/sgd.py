@@ -90,6 +90,8 @@ class SGD(Optimizer):
                 velocity = grad.clone()
             else:
                 part = grad if dampening == 0 else (1 - dampening) * grad
+                if part.is_sparse != past.is_sparse:  # as an embedding's may change
+                    part, past = part.to_dense(), past.to_dense()
                 if part.is_sparse:  # coalesced, or it would grow at each step
                     velocity = part.add(past, alpha=momentum).coalesce()
                 else:
