@@ -132,6 +132,18 @@ def test_leading_dimensions_are_kept_and_points_do_not_mix(name):
     )
 
 
+@pytest.mark.parametrize("name", SURFACES)
+def test_the_device_is_kept(name):
+    """On the meta device, which as a GPU would refuses tensors from elsewhere."""
+    surface = SURFACES[name]
+    x = torch.zeros(3, surface.dim, device="meta")
+    for f in (surface, surface.gradient, surface.hessian, surface.nearest_minimum):
+        assert f(x).device.type == "meta"
+    rates = torch.ones(2, 1, 1, device="meta")
+    path = descend(surface, sgd_update(rates), x, 2, noise=1.0)
+    assert (path.device.type, path.shape) == ("meta", (3, 2, *x.shape))
+
+
 @pytest.mark.parametrize(
     ("surface", "expected"),
     [
@@ -199,6 +211,16 @@ def test_the_axis_of_a_turned_quadratic():
     across = points([-math.sin(0.4), math.cos(0.4)])
     assert surface(along).item() == pytest.approx(0.5)
     assert surface(across).item() == pytest.approx(15.0)
+
+
+def test_the_floor_of_the_ravine():
+    """Along y = x^2 / 2 only x^2 / 2 is left; one unit above it, half the condition number is added."""
+    x = torch.linspace(-2, 2, 9, dtype=torch.float64)
+    floor = torch.stack([x, x.square() / 2], dim=-1)
+    torch.testing.assert_close(ravine(50.0)(floor), x.square() / 2)
+    torch.testing.assert_close(
+        ravine(50.0)(floor + points([0.0, 1.0])), x.square() / 2 + 25
+    )
 
 
 def test_surfaces_with_a_saddle_are_bounded_below():

@@ -29,6 +29,12 @@ from dlkb.optimizers.framework import (
 from dlkb.optimizers.nadam import NAdam
 from dlkb.optimizers.optimizer import Optimizer
 from dlkb.optimizers.radam import RAdam
+from dlkb.optimizers.range_test import (
+    RangeTest,
+    lr_range_test,
+    smooth_losses,
+    suggest_lr,
+)
 from dlkb.optimizers.rmsprop import RMSprop
 from dlkb.optimizers.schedules import (
     Plateau,
@@ -50,6 +56,17 @@ from dlkb.optimizers.schedules import (
     to_lambda,
     warmup_lr,
     warmup_stable_decay_lr,
+)
+from dlkb.optimizers.second_order import (
+    LinearSolution,
+    Minimization,
+    bfgs,
+    bfgs_inverse,
+    conjugate_gradient,
+    lbfgs,
+    newton,
+    newton_step,
+    two_loop,
 )
 from dlkb.optimizers.sgd import SGD
 from dlkb.optimizers.sparse_adam import SparseAdam
@@ -75,11 +92,14 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "LinearSolution",
+    "Minimization",
     "NAdam",
     "Optimizer",
     "Plateau",
     "RAdam",
     "RMSprop",
+    "RangeTest",
     "SparseAdam",
     "Surface",
     "UpdateState",
@@ -88,6 +108,9 @@ __all__ = [
     "adam_update",
     "adamw_update",
     "beale",
+    "bfgs",
+    "bfgs_inverse",
+    "conjugate_gradient",
     "constant_lr",
     "corrected",
     "cosine_annealing_lr",
@@ -103,13 +126,17 @@ __all__ = [
     "inverse_sqrt_lr",
     "inverse_time_lr",
     "last",
+    "lbfgs",
     "linear_lr",
     "look_ahead",
+    "lr_range_test",
     "make_update",
     "monkey_saddle",
     "multi_step_lr",
     "nadam_moment",
     "nadam_update",
+    "newton",
+    "newton_step",
     "of_squares",
     "one_cycle_lr",
     "one_cycle_momentum",
@@ -123,9 +150,12 @@ __all__ = [
     "saddle",
     "sequential_lr",
     "sgd_update",
+    "smooth_losses",
     "step_lr",
+    "suggest_lr",
     "to_lambda",
     "total",
+    "two_loop",
     "unit",
     "variance",
     "velocity",
