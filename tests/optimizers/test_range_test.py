@@ -101,6 +101,14 @@ def test_what_is_suggested(method, expected):
     assert suggest_lr(LRS, LOSSES, method, beta=0.0) == pytest.approx(expected)
 
 
+def test_the_fall_may_be_steepest_at_an_end():
+    """Over one neighbour there, so half the distance: differences alone would choose the next rate."""
+    first = [9.0, 4.0, 3.5, 3.4, 3.3, 3.2, 3.1, 3.0]
+    last = [9.0, 8.9, 8.8, 8.7, 8.6, 8.5, 8.0, 3.0]
+    assert suggest_lr(LRS, first, beta=0.0) == LRS[0]
+    assert suggest_lr(LRS, last, beta=0.0) == LRS[-1]
+
+
 def test_the_valley_is_the_longest_fall_not_the_first():
     losses = [9.0, 8.0, 8.5, 7.0, 6.0, 5.0, 5.5, 5.2]
     assert suggest_lr(LRS, losses, "valley", beta=0.0) == pytest.approx(
