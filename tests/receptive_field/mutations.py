@@ -6,6 +6,7 @@ ARITHMETIC = "dlkb.receptive_field.arithmetic"
 RULES = "dlkb.receptive_field.rules"
 EFFECTIVE = "dlkb.receptive_field.effective"
 OBJECTS = "dlkb.receptive_field.objects"
+TRIALS = "dlkb.receptive_field.trials"
 TABLE = "dlkb.receptive_field.table"
 
 MUTATIONS = [
@@ -194,9 +195,9 @@ MUTATIONS = [
     ),
     Mutation(
         "receptive-field/centre-matters#after training",
-        NOTEBOOK,
-        "0, 5, 5 + distance * (2 * y - 1)]",
-        "0, 5 + distance * (2 * y - 1), 5]",
+        TRIALS,
+        "0, middle, middle + distance * (2 * y - 1)]",
+        "0, middle + distance * (2 * y - 1), middle]",
     ),
     Mutation(
         "receptive-field/effective-scaling#exponent of the size",
@@ -231,74 +232,74 @@ MUTATIONS = [
     Mutation(
         "receptive-field/isotropic#before training",
         NOTEBOOK,
-        "lambda: plane(3, 8), (16, 17, 17)",
-        "lambda: plane((5, 3), 8), (16, 33, 17)",
+        "square, 16), (16, 17, 17)",
+        "[((5, 3), 1, 1)] * 8, 16), (16, 33, 17)",
     ),
     Mutation(
         "receptive-field/isotropic#axis against diagonal",
         NOTEBOOK,
-        "lambda: plane(3, 8), (16, 17, 17)",
-        "lambda: plane(9, 2), (16, 17, 17)",
+        "square, 16), (16, 17, 17)",
+        "[((9, 9), 1, 1)] * 2, 16), (16, 17, 17)",
     ),
     Mutation(
         "receptive-field/isotropic#kernels of 3 × 7",
         NOTEBOOK,
-        "lambda: plane((3, 7), 4), (16, 9, 25)",
-        "lambda: plane((7, 3), 4), (16, 25, 9)",
+        "wide, 16), (16, 9, 25)",
+        "[((7, 3), 1, 1)] * 4, 16), (16, 25, 9)",
     ),
     Mutation(
         "receptive-field/isotropic#after training",
-        NOTEBOOK,
-        "0, 5, 5 + distance * (2 * y - 1)]",
-        "0, 5 + distance * (2 * y - 1), 5]",
+        TRIALS,
+        "0, middle, middle + distance * (2 * y - 1)]",
+        "0, middle + distance * (2 * y - 1), middle]",
     ),
     Mutation(
         "receptive-field/decay-controllable#kernels of 7",
-        NOTEBOOK,
-        "nn.Conv1d(32, 32, kernel, stride, dilation=rate",
-        "nn.Conv1d(32, 32, 3, stride, dilation=rate",
+        TRIALS,
+        "channels, kernel, stride, dilation=dilation",
+        "channels, 3, stride, dilation=dilation",
     ),
     Mutation(
         "receptive-field/decay-controllable#strides of 2",
-        NOTEBOOK,
-        "nn.Conv1d(32, 32, kernel, stride, dilation=rate",
-        "nn.Conv1d(32, 32, kernel, dilation=rate",
+        TRIALS,
+        "channels, kernel, stride, dilation=dilation",
+        "channels, kernel, dilation=dilation",
     ),
     Mutation(
         "receptive-field/decay-controllable#rates 1, 2, 4, 8",
-        NOTEBOOK,
-        "nn.Conv1d(32, 32, kernel, stride, dilation=rate",
-        "nn.Conv1d(32, 32, kernel, stride",
+        TRIALS,
+        "channels, kernel, stride, dilation=dilation",
+        "channels, kernel, stride",
     ),
     Mutation(
         "receptive-field/decay-controllable#skips",
-        NOTEBOOK,
+        TRIALS,
         "return x + self.branch(x)",
         "return self.branch(x)",
     ),
     Mutation(
         "receptive-field/decay-controllable#no activation",
         NOTEBOOK,
-        "partial(network, plain, nn.Identity)",
-        "partial(network, plain[:8], nn.Identity)",
+        "partial(random_stack, plain, activation=activation)",
+        "partial(random_stack, plain[:8], activation=activation)",
     ),
     Mutation(
         "receptive-field/decay-controllable#tanh",
         NOTEBOOK,
-        "partial(network, plain, nn.Tanh)",
-        "partial(network, plain[:8], nn.Tanh)",
+        '("tanh", nn.Tanh)):',
+        '("tanh", partial(nn.AvgPool1d, 3, 1, 1))):',
     ),
     Mutation(
         "receptive-field/decay-controllable#trained on far marks",
         NOTEBOOK,
-        '"far marks": marks(2400, 4)',
-        '"far marks": marks(2400, 1)',
+        '"far marks": marks(2400, 4,',
+        '"far marks": marks(2400, 1,',
     ),
     Mutation(
         "receptive-field/decay-controllable#trained on near marks",
         NOTEBOOK,
-        '"near marks": marks(2400, 1)',
-        '"near marks": marks(2400, 4)',
+        '"near marks": marks(2400, 1,',
+        '"near marks": marks(2400, 4,',
     ),
     # 04, how large an object may be
     Mutation(

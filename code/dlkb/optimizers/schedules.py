@@ -530,7 +530,7 @@ def to_lambda(
         schedule: a function of this module (step, lr, ...) -> rate.
         lr: the rate that the optimizer was given, positive; for several groups make one lambda each.
         **options: the schedule's further arguments, such as ``T_max=100``.
-    Returns: step -> schedule(step, lr, \\*\\*options) / lr.
+    Returns: step -> schedule(step, lr, ...) / lr.
     Raises: ValueError: if lr is not positive, for then no factor could give the rate.
     Example:
         >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.5)

@@ -342,9 +342,8 @@ def double_well(dim: int = 1, tilt: float = 0.0) -> Surface:
     def along(x: Tensor) -> Tensor:
         return (x.square() - 1).square() / 4 + tilt * x
 
-    wells = (low, high) if tilt >= 0 else (high, low)
     box, start = (-1.8, 1.8), ridge + 0.1
-    return _separable("double well", along, dim, wells, (ridge,), box, start)
+    return _separable("double well", along, dim, (low, high), (ridge,), box, start)
 
 
 def rastrigin(dim: int = 2, amplitude: float = 10.0) -> Surface:
@@ -452,7 +451,7 @@ def _separable(
             f"{name} of {dim} dimensions has {count} critical points, too many to list: use fewer"
         )
     maxima = tuple(itertools.product(ridges, repeat=dim))
-    minima = itertools.product(wells, repeat=dim)  # the first well is the deepest
+    minima = itertools.product(wells, repeat=dim)
     order = {x: along(torch.tensor(x, dtype=torch.float64)).item() for x in wells}
     rest = itertools.product(wells + ridges, repeat=dim)
     return Surface(
