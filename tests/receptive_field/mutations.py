@@ -347,14 +347,14 @@ MUTATIONS = [
     Mutation(
         "receptive-field/too-small-too-large#clutter in a large field",
         OBJECTS,
-        "near = (right.abs() < half + 1)",
-        "near = (right.abs() < image_size)",
+        "near = (right.abs() < half + 1) & (",
+        "near = (right.abs() < half + 20) | (",
     ),
     Mutation(
         "receptive-field/too-small-too-large#more pictures",
         NOTEBOOK,
-        "(own[:few], ",
-        "(own[:32], ",
+        "(a[:few], b,",
+        "(a[:32], b,",
     ),
     Mutation(
         "receptive-field/shrink-large-objects#gain",
@@ -365,8 +365,8 @@ MUTATIONS = [
     Mutation(
         "receptive-field/shrink-large-objects#too far",
         NOTEBOOK,
-        "size=(side, side)",
-        "size=(31, 31)",
+        "shrunk(x, side), y)",
+        "shrunk(x, 31), y)",
     ),
     # 05, which input sizes lose nothing
     Mutation(
@@ -464,5 +464,36 @@ MUTATIONS = [
         NOTEBOOK,
         "16 * math.ceil(max(table.last.padding) / 16)",
         "math.ceil(max(table.last.padding))",
+    ),
+    # 06, what binds a network to its training size
+    Mutation(
+        "receptive-field/pretrained-size#larger canvas",
+        NOTEBOOK,
+        "on_canvas = {canvas: draw_discs(same, canvas)",
+        "on_canvas = {canvas: draw_discs(same * canvas / 32, canvas)",
+    ),
+    Mutation(
+        "receptive-field/pretrained-size#enlarged picture",
+        NOTEBOOK,
+        "scale_factor=factor, mode",
+        "scale_factor=1.0, mode",
+    ),
+    Mutation(
+        "receptive-field/pretrained-size#mean, larger canvas",
+        NOTEBOOK,
+        "on_canvas = {canvas: draw_discs(same, canvas)",
+        "on_canvas = {canvas: draw_discs(same * canvas / 32, canvas)",
+    ),
+    Mutation(
+        "receptive-field/pretrained-size#mean, enlarged picture",
+        NOTEBOOK,
+        '"mean": nn.AdaptiveAvgPool2d(1)',
+        '"mean": nn.AdaptiveMaxPool2d(1)',
+    ),
+    Mutation(
+        "receptive-field/pretrained-size#wider than the field",
+        NOTEBOOK,
+        "true, 23, noise=0.0, spread",
+        "true, 23, noise=0.1, spread",
     ),
 ]
