@@ -277,6 +277,11 @@ def test_settings_out_of_range_are_refused_also_in_a_group(name, settings, messa
     assert len(optimizer.param_groups) == 1
 
 
+def test_defaults_are_checked_also_where_every_group_has_its_own():
+    with pytest.raises(ValueError, match="lr must be finite and at least 0: got -1"):
+        SGD([{"params": [parameter(2)], "lr": 0.1}], lr=-1)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
