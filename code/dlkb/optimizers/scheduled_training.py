@@ -22,7 +22,8 @@ class ScheduledRuns:
     """What ``fit_scheduled`` found. A arms, S seeds, T steps, E evaluations, P scored parts.
 
     ``loss`` (A, S, T): training loss of each batch, before the step. ``accuracy`` (A, S, E, P): share of each
-    scored part that is classified rightly, float64. ``steps`` (E,): how many steps were done by then.
+    scored part that is classified rightly, float64. ``steps`` (E,): how many steps were done by then. All lie
+    on the CPU.
     """
 
     loss: Tensor
@@ -118,8 +119,8 @@ def fit_scheduled(
             views = _views(current.param, names, shapes)
             scores.append(_accuracies(skeleton, views, x, y, parts, arms))
     return ScheduledRuns(
-        torch.stack(history, -1).view(arms, len(seeds), steps),
-        torch.stack(scores, 1).view(arms, len(seeds), len(scores), -1),
+        torch.stack(history, -1).view(arms, len(seeds), steps).cpu(),
+        torch.stack(scores, 1).view(arms, len(seeds), len(scores), -1).cpu(),
         torch.arange(every, steps + 1, every),
     )
 
