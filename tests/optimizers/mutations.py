@@ -2,6 +2,7 @@
 
 from bookkit.mutation import NOTEBOOK, Mutation
 
+RANGE_TEST = "dlkb.optimizers.range_test"
 SCHEDULES = "dlkb.optimizers.schedules"
 SGD = "dlkb.optimizers.sgd"
 FRAMEWORK = "dlkb.optimizers.framework"
@@ -268,5 +269,78 @@ MUTATIONS = [
         NOTEBOOK,
         "size = min(k, count - i // k * k) if repaired else k",
         "size = k",
+    ),
+    # 11, whether warm-up and one cycle help
+    Mutation(
+        "optimizers/lr-warmup#equal to torch",
+        SCHEDULES,
+        "return schedule(step - total_iters, lr)",
+        "return schedule(step, lr)",
+    ),
+    Mutation(
+        "optimizers/lr-warmup#Adam",
+        SCHEDULES,
+        "return linear_lr(step, lr, start_factor, 1.0, total_iters)",
+        "return linear_lr(step, lr, 1.0, 1.0, total_iters)",
+    ),
+    Mutation(
+        "optimizers/lr-warmup#SGD",
+        SCHEDULES,
+        "return linear_lr(step, lr, start_factor, 1.0, total_iters)",
+        "return linear_lr(step, lr, start_factor, 0.5, total_iters)",
+    ),
+    Mutation(
+        "optimizers/lr-warmup#highest loss",
+        SCHEDULES,
+        "return linear_lr(step, lr, start_factor, 1.0, total_iters)",
+        "return linear_lr(step, lr, 1.0, 1.0, total_iters)",
+    ),
+    Mutation(
+        "optimizers/one-cycle#equal to torch",
+        SCHEDULES,
+        "values = [max_momentum, base_momentum, max_momentum]",
+        "values = [base_momentum, max_momentum, base_momentum]",
+    ),
+    Mutation(
+        "optimizers/one-cycle#steps to 90 %",
+        NOTEBOOK,
+        "partial(cosine_annealing_lr, T_max=T),",
+        "partial(cosine_annealing_lr, T_max=T // 10),",
+    ),
+    Mutation(
+        "optimizers/one-cycle#final accuracy",
+        NOTEBOOK,
+        "partial(cosine_annealing_lr, T_max=T),",
+        "partial(cosine_annealing_lr, T_max=T // 10),",
+    ),
+    Mutation(
+        "optimizers/one-cycle#too high a peak",
+        SCHEDULES,
+        "values = [first, max_lr, first / final_div_factor]",
+        "values = [max_lr, max_lr, first / final_div_factor]",
+    ),
+    Mutation(
+        "optimizers/lr-3e-4#best rate",
+        NOTEBOOK,
+        "[:, :, 0, 0].mean(1).argmax()",
+        "[:, :, 0, 0].mean(1).argmin()",
+    ),
+    Mutation(
+        "optimizers/lr-3e-4#lost in 100 steps",
+        NOTEBOOK,
+        "[:, :, 0, 0].mean(1).argmax()",
+        "[:, :, 0, 0].mean(1).argmin()",
+    ),
+    Mutation(
+        "optimizers/lr-3e-4#lost later",
+        NOTEBOOK,
+        "(64, 2): 300",
+        "(64, 2): 100",
+    ),
+    Mutation(
+        "optimizers/lr-3e-4#range test",
+        RANGE_TEST,
+        "return math.sqrt(lrs[best[0]] * lrs[best[1]])",
+        "return lrs[best[0]]",
     ),
 ]
