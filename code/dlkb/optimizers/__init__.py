@@ -1,5 +1,10 @@
 """Optimizers, from scratch: rules, schedules, second-order methods, and surfaces to try them on."""
 
+from dlkb.optimizers.adabound import (
+    adabound_bounds,
+    adabound_update,
+    clipped_adam_update,
+)
 from dlkb.optimizers.adadelta import Adadelta
 from dlkb.optimizers.adagrad import Adagrad
 from dlkb.optimizers.adam import Adam, AdamW
@@ -103,6 +108,8 @@ __all__ = [
     "SparseAdam",
     "Surface",
     "UpdateState",
+    "adabound_bounds",
+    "adabound_update",
     "adadelta_update",
     "adagrad_update",
     "adam_update",
@@ -110,6 +117,7 @@ __all__ = [
     "beale",
     "bfgs",
     "bfgs_inverse",
+    "clipped_adam_update",
     "conjugate_gradient",
     "constant_lr",
     "corrected",
