@@ -74,6 +74,7 @@ from dlkb.optimizers.second_order import (
     two_loop,
 )
 from dlkb.optimizers.sgd import SGD
+from dlkb.optimizers.sharpness import sharpness
 from dlkb.optimizers.sparse_adam import SparseAdam
 from dlkb.optimizers.surfaces import (
     Surface,
@@ -158,6 +159,7 @@ __all__ = [
     "saddle",
     "sequential_lr",
     "sgd_update",
+    "sharpness",
     "smooth_losses",
     "step_lr",
     "suggest_lr",
