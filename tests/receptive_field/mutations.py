@@ -80,26 +80,38 @@ MUTATIONS = [
     Mutation(
         "receptive-field/dilation-field#weights",
         NOTEBOOK,
-        "stack((1, 2, 4, 8)),",
-        "stack((1, 2, 4, 8), kernel=5),",
+        '"rates 1, 2, 4, 8": ((1, 2, 4, 8),),',
+        '"rates 1, 2, 4, 8": ((1, 2, 4, 8), (1, 1, 1, 1), 5),',
     ),
     Mutation(
         "receptive-field/dilation-field#field, doubled rates",
         NOTEBOOK,
-        "stack((1, 2, 4, 8)),",
-        "stack((1, 2, 3, 4)),",
+        '"rates 1, 2, 4, 8": ((1, 2, 4, 8),),',
+        '"rates 1, 2, 4, 8": ((1, 2, 3, 4),),',
     ),
     Mutation(
         "receptive-field/dilation-field#coverage, equal rates",
         NOTEBOOK,
-        "stack((2, 2, 2, 2)),",
-        "stack((1, 2, 2, 2)),",
+        '"rates 2, 2, 2, 2": ((2, 2, 2, 2),),',
+        '"rates 2, 2, 2, 2": ((1, 2, 2, 2),),',
     ),
     Mutation(
         "receptive-field/dilation-field#coverage, doubled rates",
         NOTEBOOK,
-        "stack((1, 2, 4, 8)),",
-        "stack((1, 1, 1, 12)),",
+        '"rates 1, 2, 4, 8": ((1, 2, 4, 8),),',
+        '"rates 1, 2, 4, 8": ((1, 1, 1, 12),),',
+    ),
+    Mutation(
+        "receptive-field/dilation-field#coverage, one layer",
+        NOTEBOOK,
+        '"rate 2": ((2,), (1,)),',
+        '"rate 2": ((3,), (1,)),',
+    ),
+    Mutation(
+        "receptive-field/dilation-field#multiplications",
+        NOTEBOOK,
+        "padded * d * (kernel - 1) // 2, d)",
+        "padded * (kernel - 1) // 2, d)",
     ),
     # 02, what a whole network can see
     Mutation(
