@@ -418,10 +418,16 @@ MUTATIONS = [
         "max(0, size - 2 - last)",
     ),
     Mutation(
-        "receptive-field/stride-remainder#SAME",
+        "receptive-field/stride-remainder#SAME, published",
         NOTEBOOK,
         "(total // 2, total - total // 2)",
         "(total - total // 2, total // 2)",
+    ),
+    Mutation(
+        "receptive-field/stride-remainder#SAME",
+        NOTEBOOK,
+        "same = nn.Sequential(*(Same(1, 1, 3, 2) for _ in range(5)))",
+        "same = nn.Sequential(*(Same(1, 1, 3, 2) for _ in range(4)))",
     ),
     Mutation(
         "receptive-field/stride-remainder#n - 1 divides",
@@ -438,8 +444,8 @@ MUTATIONS = [
     Mutation(
         "receptive-field/stride-remainder#remainder",
         NOTEBOOK,
-        "measured=largest(strided, 224, True)",
-        "measured=largest(strided, 225, True)",
+        "row.jump[0] * torch.arange(row.output[0])",
+        "(row.jump[0] - 1) * torch.arange(row.output[0])",
     ),
     Mutation(
         "receptive-field/stride-remainder#tiles",
