@@ -480,26 +480,26 @@ MUTATIONS = [
     Mutation(
         "optimizers/large-batch#loss per step",
         NOTEBOOK,
-        "race(size, 512)",
-        "race(size, epochs * N // size)",
+        "all_rates(size, 512)",
+        "all_rates(size, epochs * N // size)",
     ),
     Mutation(
         "optimizers/large-batch#loss per sample",
         NOTEBOOK,
-        "race(size, epochs * N // size)",
-        "race(size, 512)",
+        "all_rates(size, epochs * N // size)",
+        "all_rates(size, 512)",
     ),
     Mutation(
         "optimizers/large-batch#accuracy, equal epochs",
         NOTEBOOK,
-        "race(size, epochs * N // size)",
-        "race(size, 512)",
+        "all_rates(size, epochs * N // size)",
+        "all_rates(size, 512)",
     ),
     Mutation(
         "optimizers/large-batch#accuracy, equal steps",
         NOTEBOOK,
-        "race(size, 512)",
-        "race(size, epochs * N // size)",
+        "all_rates(size, 512)",
+        "all_rates(size, epochs * N // size)",
     ),
     Mutation(
         "optimizers/large-batch#sharpness, larger rate",
@@ -522,13 +522,13 @@ MUTATIONS = [
     Mutation(
         "optimizers/large-batch-distance#equal epochs",
         NOTEBOOK,
-        "race(size, epochs * N // size)",
-        "race(size, 512)",
+        "all_rates(size, epochs * N // size)",
+        "all_rates(size, 512)",
     ),
     Mutation(
         "optimizers/large-batch-distance#equal steps",
         NOTEBOOK,
-        "race(size, 512)",
-        "race(size, epochs * N // size)",
+        "all_rates(size, 512)",
+        "all_rates(size, epochs * N // size)",
     ),
 ]
