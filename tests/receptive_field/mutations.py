@@ -123,8 +123,14 @@ MUTATIONS = [
     Mutation(
         "receptive-field/network-table#as published",
         NOTEBOOK,
-        "stage[-1].conv2.stride = 2",
-        "stage[-1].conv1.stride = 2",
+        "total // 2, total - total // 2",
+        "total - total // 2, total // 2",
+    ),
+    Mutation(
+        "receptive-field/network-table#as published, at 321",
+        NOTEBOOK,
+        "windows = math.ceil(units / stride)",
+        "windows = units // stride",
     ),
     Mutation(
         "receptive-field/network-table#rows that see the whole image",
@@ -153,8 +159,8 @@ MUTATIONS = [
     Mutation(
         "receptive-field/sk-multi-field#SK block, measured over formula",
         NOTEBOOK,
-        "branch(3, channels, dilation=2)",
-        "branch(5, channels)",
+        "return gates[0] * near + gates[1] * far",
+        "return gates[0].sqrt() * near + gates[1].sqrt() * far",
     ),
     Mutation(
         "receptive-field/attention-field#tokens seen from a corner",

@@ -123,7 +123,8 @@ def trunk(model, layer):
     return Trunk()
 
 
-# TF-Slim's networks: receptive field, effective stride, effective padding (Araujo, Norris & Sim 2019)
+# TF-Slim's networks: receptive field, effective stride, effective padding, for images of 224 pixels
+# (Araujo, Norris & Sim 2019)
 PUBLISHED = {
     "alexnet_v2": (195, 32, 64),
     "vgg_16": (212, 32, 90),
@@ -133,6 +134,13 @@ PUBLISHED = {
     "resnet_v1_152": (1507, 32, 751),
     "mobilenet_v1": (315, 32, 126),
 }
+# the paddings of images of 321 pixels, where they differ
+PADDING_AT_321 = {
+    "resnet_v1_50": 241,
+    "resnet_v1_101": 513,
+    "resnet_v1_152": 753,
+    "mobilenet_v1": 157,
+}
 
 
 def last(layers):
@@ -140,11 +148,19 @@ def last(layers):
     return row.size[0], row.jump[0], row.padding[0]
 
 
-def resnet(units, at_the_end):
+def same_padding(units, kernel, stride):
+    """Before the map, by TensorFlow's SAME: half of what ceil(units / stride) windows lack, rounded down."""
+    windows = -(-units // stride)
+    return max(0, (windows - 1) * stride + kernel - units) // 2
+
+
+def resnet(units, at_the_end, side=224):
     """What widens the field of a bottleneck ResNet: the stem, its pooling, the 3 x 3 convolutions.
 
-    TensorFlow pads the even input of the pooling behind alone, torch on both sides."""
-    layers = [(7, 2, 3), (3, 2, 0 if at_the_end else 1)]
+    TF-Slim pads the pooling by SAME: none before an even map, 1 before an odd one. Torch pads by 1, and
+    so do the strided convolutions of both."""
+    pool = same_padding(-(-side // 2), 3, 2) if at_the_end else 1
+    layers = [(7, 2, 3), (3, 2, pool)]
     for stage, count in enumerate(units):
         strides = [1] * count
         if at_the_end and stage < 3:
@@ -152,6 +168,15 @@ def resnet(units, at_the_end):
         if not at_the_end and stage > 0:
             strides[0] = 2
         layers += [(3, stride, 1) for stride in strides]
+    return layers
+
+
+def mobilenet(side):
+    """The 3 x 3 convolutions of version 1, all padded by SAME."""
+    layers = []
+    for stride in (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1):
+        layers.append((3, stride, same_padding(side, 3, stride)))
+        side = -(-side // stride)
     return layers
 
 
@@ -163,19 +188,27 @@ def test_published_values_and_the_reason_for_each_difference():
     size, jump, padding = PUBLISHED["alexnet_v2"]
     assert ours["alexnet"] == [size, jump, padding + 2]
     # ResNet: TF-Slim strides in the last unit of a stage, torchvision in the first unit of the next.
-    for depth, units in (
-        (50, (3, 4, 6, 3)),
-        (101, (3, 4, 23, 3)),
-        (152, (3, 8, 36, 3)),
-    ):
-        assert last(resnet(units, at_the_end=True)) == PUBLISHED[f"resnet_v1_{depth}"]
     assert list(last(resnet((3, 4, 6, 3), at_the_end=False))) == ours["resnet50"]
-    # MobileNet v1: TF pads an even input behind only where it strides, torch on both sides.
-    strides = [2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1]
-    assert (
-        last([(3, s, 0 if s == 2 else 1) for s in strides]) == PUBLISHED["mobilenet_v1"]
-    )
-    assert last([(3, s, 1) for s in strides]) == (315, 32, 157)
+
+
+@pytest.mark.parametrize(
+    ("depth", "units"),
+    [(50, (3, 4, 6, 3)), (101, (3, 4, 23, 3)), (152, (3, 8, 36, 3))],
+)
+def test_published_residual_networks_at_both_sizes(depth, units):
+    """Padding of 1 around the pooling would give the numbers of 321 at 224."""
+    name = f"resnet_v1_{depth}"
+    assert last(resnet(units, at_the_end=True)) == PUBLISHED[name]
+    expected = (*PUBLISHED[name][:2], PADDING_AT_321[name])
+    assert last(resnet(units, at_the_end=True, side=321)) == expected
+
+
+def test_published_mobilenet_at_both_sizes():
+    """SAME pads an even map behind alone where it strides; padding of 1 gives the numbers of 321."""
+    assert last(mobilenet(224)) == PUBLISHED["mobilenet_v1"]
+    assert last(mobilenet(321)) == (315, 32, PADDING_AT_321["mobilenet_v1"])
+    padded_by_one = [(3, stride, 1) for _, stride, _ in mobilenet(224)]
+    assert last(padded_by_one) == (315, 32, 157)
 
 
 def test_by_hand():
