@@ -509,7 +509,7 @@ MUTATIONS = [
     ),
     Mutation(
         "optimizers/large-batch#sharpness, same rate",
-        "dlkb.optimizers.sharpness",
+        "dlkb.optimizers.curvature",
         "{name: p.detach() for name, p in parameters.items()}",
         "{name: 0 * p.detach() for name, p in parameters.items()}",
     ),

@@ -9,6 +9,7 @@ from dlkb.optimizers.adadelta import Adadelta
 from dlkb.optimizers.adagrad import Adagrad
 from dlkb.optimizers.adam import Adam, AdamW
 from dlkb.optimizers.adamax import Adamax
+from dlkb.optimizers.curvature import sharpness
 from dlkb.optimizers.framework import (
     UpdateState,
     adadelta_update,
@@ -74,7 +75,6 @@ from dlkb.optimizers.second_order import (
     two_loop,
 )
 from dlkb.optimizers.sgd import SGD
-from dlkb.optimizers.sharpness import sharpness
 from dlkb.optimizers.sparse_adam import SparseAdam
 from dlkb.optimizers.surfaces import (
     Surface,

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, jacrev
 
-from dlkb.optimizers.sharpness import sharpness
+from dlkb.optimizers.curvature import sharpness
 
 
 def networks(count, dtype=torch.float64):
