@@ -468,8 +468,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/linear-scaling#warm-up",
         NOTEBOOK,
-        '"linear": lambda m, epoch: m * base',
-        '"linear": lambda m, epoch: 2 * m * base',
+        'gaps[32]["linear"] - gaps[32]["warm-up"]',
+        'gaps[32]["linear"] - gaps[8]["warm-up"]',
     ),
     Mutation(
         "optimizers/large-batch#work per step",
@@ -486,8 +486,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/large-batch#loss per sample",
         NOTEBOOK,
-        "all_rates(size, epochs * N // size)",
-        "all_rates(size, 512)",
+        'samples=ratio["epochs"]',
+        'samples=final["epochs", 16] / final["epochs", 256]',
     ),
     Mutation(
         "optimizers/large-batch#accuracy, equal epochs",
@@ -498,8 +498,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/large-batch#accuracy, equal steps",
         NOTEBOOK,
-        "all_rates(size, 512)",
-        "all_rates(size, epochs * N // size)",
+        'samples=behind["steps"]',
+        'samples=accuracy["steps", 16] - accuracy["epochs", 256]',
     ),
     Mutation(
         "optimizers/large-batch#sharpness, larger rate",
@@ -528,7 +528,7 @@ MUTATIONS = [
     Mutation(
         "optimizers/large-batch-distance#equal steps",
         NOTEBOOK,
-        "all_rates(size, 512)",
-        "all_rates(size, epochs * N // size)",
+        'samples=share["steps"]',
+        'samples=moved["epochs", 256] / moved["steps", 16]',
     ),
 ]
