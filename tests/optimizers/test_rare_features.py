@@ -51,7 +51,8 @@ def test_new_probabilities_are_those_of_the_truth(data):
 def test_divergence_is_that_of_coins(data):
     weights = torch.randn(5, 7, 3, dtype=torch.float64)
     probabilities = torch.sigmoid(weights @ data.new_x.mT)
-    coins = kl_divergence(Bernoulli(data.new_p.unsqueeze(1)), Bernoulli(probabilities))
+    true = data.new_p.unsqueeze(1).expand_as(probabilities)
+    coins = kl_divergence(Bernoulli(true), Bernoulli(probabilities))
     torch.testing.assert_close(data.divergence(weights), coins.mean(-1))
     assert (data.divergence(data.truth) == 0).all()
 
