@@ -185,6 +185,103 @@ MUTATIONS = [
         "axes = axes if turned else",
         "axes = axes if dim == 1 else",
     ),
+    # 03, how adaptive methods differ
+    Mutation(
+        "optimizers/one-framework#eight methods",
+        FRAMEWORK,
+        "top = current if top is None else torch.maximum(top, current)",
+        "top = current",
+    ),
+    Mutation(
+        "optimizers/one-framework#what lies outside",
+        NOTEBOOK,
+        "asked.append(w + MU * v)",
+        "asked.append(w)",
+    ),
+    Mutation(
+        "optimizers/adagrad#equal to torch",
+        "dlkb.optimizers.adagrad",
+        'total.sqrt().add_(group["eps"])',
+        'total.add(group["eps"]).sqrt_()',
+    ),
+    Mutation(
+        "optimizers/adagrad#share of rates that rise",
+        FRAMEWORK,
+        "memory = value if memory is None else memory + value",
+        "memory = value if memory is None else 0.99 * memory + value",
+    ),
+    Mutation(
+        "optimizers/adagrad#loss saved on rare features",
+        "dlkb.optimizers.rare_features",
+        "x = (drawn < frequency)",
+        "x = (drawn < frequency.mean())",
+    ),
+    Mutation(
+        "optimizers/per-dimension-lr",
+        FRAMEWORK,
+        "psi = of_squares(total())\n",
+        "psi = lambda *a: total()(a[0], a[1].square().sum(-1, keepdim=True), a[2])\n",
+    ),
+    Mutation(
+        "optimizers/rmsprop#equal to torch",
+        "dlkb.optimizers.rmsprop",
+        'root = square.sqrt().add_(group["eps"])',
+        'root = square.add(group["eps"]).sqrt_()',
+    ),
+    Mutation(
+        "optimizers/rmsprop#steps to recover",
+        FRAMEWORK,
+        "memory = beta * memory + (1 - beta) * value",
+        "memory = beta**2 * memory + (1 - beta**2) * value",
+    ),
+    Mutation(
+        "optimizers/rmsprop#rate long after a burst",
+        FRAMEWORK,
+        "psi = variance(alpha) if centered else of_squares(ema(alpha))",
+        "psi = variance(alpha) if centered else of_squares(total())",
+    ),
+    Mutation(
+        "optimizers/adadelta#equal to torch",
+        "dlkb.optimizers.adadelta",
+        "addcmul_(delta, delta, value=1 - rho)",
+        "addcmul_(delta, delta, value=(1 - rho) * lr**2)",
+    ),
+    Mutation(
+        "optimizers/adadelta#exponents: unit, rescaled, eps",
+        FRAMEWORK,
+        "delta = (moved + eps).sqrt() / (V + eps).sqrt() * grad",
+        "delta = (moved.sqrt() + eps) / (V.sqrt() + eps) * grad",
+    ),
+    Mutation(
+        "optimizers/adadelta#first step",
+        "dlkb.optimizers.adadelta",
+        'delta = state["acc_delta"].add(eps).sqrt_()',
+        'delta = state["acc_delta"].sqrt().add_(eps)',
+    ),
+    Mutation(
+        "optimizers/eps-placement#first step over closed form",
+        "dlkb.optimizers.adam",
+        'root = square.sqrt().div_((1 - beta2**step) ** 0.5).add_(group["eps"])',
+        'root = square.div(1 - beta2**step).add_(group["eps"]).sqrt_()',
+    ),
+    Mutation(
+        "optimizers/adagrad-l2#training loss",
+        FRAMEWORK,
+        "return make_update(last(), psi, rate, eps=eps, weight_decay=weight_decay)",
+        "return make_update(last(), psi, rate, eps=eps, weight_decay=weight_decay + 0.01)",
+    ),
+    Mutation(
+        "optimizers/adagrad-l2#descent from the least norm",
+        "dlkb.optimizers.paths",
+        "state, path = UpdateState(start), []",
+        "state, path = UpdateState(start + 1), []",
+    ),
+    Mutation(
+        "optimizers/adagrad-l2#to the nearest ridge solution",
+        NOTEBOOK,
+        "by_adagrad = limit(adagrad_update(0.1))",
+        "by_adagrad = limit(adagrad_update(0.1, eps=1e3))",
+    ),
     # 08, which schedule
     Mutation(
         "optimizers/lr-cosine#equal to torch",
