@@ -118,6 +118,17 @@ def test_a_run_that_diverges_leaves_the_others_alone(data):
     assert torch.equal(runs.loss[0], alone.loss[0])
 
 
+def test_scores_what_evaluated_reads_from_the_state(data):
+    """An average of iterates is scored as such; training itself is the same."""
+    rates = torch.full((1, STEPS), 2.0)
+    plain = fit(data, rates)
+    halted = fit(data, rates, evaluated=lambda state: 0 * state.param)
+    first = torch.stack([data[1][own[1]] == 0 for own in data[2]]).double().mean(1)
+    torch.testing.assert_close(halted.accuracy[0, :, 0, 0], first)  # all classes tie
+    torch.testing.assert_close(halted.loss, plain.loss)
+    assert not torch.equal(halted.accuracy, plain.accuracy)
+
+
 def test_keeps_dtype_and_torchs_random_state(data):
     x, y, parts = data
     state = torch.get_rng_state()

@@ -6,6 +6,7 @@ from dlkb.optimizers.adabound import (
     clipped_adam_update,
 )
 from dlkb.optimizers.adadelta import Adadelta
+from dlkb.optimizers.adafactor import Adafactor, adafactor_update
 from dlkb.optimizers.adagrad import Adagrad
 from dlkb.optimizers.adam import Adam, AdamW
 from dlkb.optimizers.adamax import Adamax
@@ -32,8 +33,13 @@ from dlkb.optimizers.framework import (
     variance,
     velocity,
 )
+from dlkb.optimizers.lamb import LAMB, lamb_update
+from dlkb.optimizers.lars import LARS, lars_update, trust_ratio
+from dlkb.optimizers.lion import Lion, lion_update
+from dlkb.optimizers.muon import Muon, muon_scale, muon_update, orthogonalize
 from dlkb.optimizers.nadam import NAdam
 from dlkb.optimizers.optimizer import Optimizer
+from dlkb.optimizers.per_tensor import per_tensor
 from dlkb.optimizers.radam import RAdam
 from dlkb.optimizers.range_test import (
     RangeTest,
@@ -42,6 +48,11 @@ from dlkb.optimizers.range_test import (
     suggest_lr,
 )
 from dlkb.optimizers.rmsprop import RMSprop
+from dlkb.optimizers.schedule_free import (
+    ScheduleFreeAdamW,
+    schedule_free_average,
+    schedule_free_update,
+)
 from dlkb.optimizers.schedules import (
     Plateau,
     constant_lr,
@@ -92,26 +103,33 @@ from dlkb.optimizers.surfaces import (
 )
 
 __all__ = [
+    "LAMB",
+    "LARS",
     "SGD",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
     "LinearSolution",
+    "Lion",
     "Minimization",
+    "Muon",
     "NAdam",
     "Optimizer",
     "Plateau",
     "RAdam",
     "RMSprop",
     "RangeTest",
+    "ScheduleFreeAdamW",
     "SparseAdam",
     "Surface",
     "UpdateState",
     "adabound_bounds",
     "adabound_update",
     "adadelta_update",
+    "adafactor_update",
     "adagrad_update",
     "adam_update",
     "adamw_update",
@@ -134,14 +152,19 @@ __all__ = [
     "himmelblau",
     "inverse_sqrt_lr",
     "inverse_time_lr",
+    "lamb_update",
+    "lars_update",
     "last",
     "lbfgs",
     "linear_lr",
+    "lion_update",
     "look_ahead",
     "lr_range_test",
     "make_update",
     "monkey_saddle",
     "multi_step_lr",
+    "muon_scale",
+    "muon_update",
     "nadam_moment",
     "nadam_update",
     "newton",
@@ -149,7 +172,9 @@ __all__ = [
     "of_squares",
     "one_cycle_lr",
     "one_cycle_momentum",
+    "orthogonalize",
     "peak",
+    "per_tensor",
     "polynomial_lr",
     "quadratic",
     "rastrigin",
@@ -157,6 +182,8 @@ __all__ = [
     "rmsprop_update",
     "rosenbrock",
     "saddle",
+    "schedule_free_average",
+    "schedule_free_update",
     "sequential_lr",
     "sgd_update",
     "sharpness",
@@ -165,6 +192,7 @@ __all__ = [
     "suggest_lr",
     "to_lambda",
     "total",
+    "trust_ratio",
     "two_loop",
     "unit",
     "variance",

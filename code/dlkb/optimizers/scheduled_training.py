@@ -64,6 +64,7 @@ def fit_scheduled(
     rule: Callable[..., Update] = sgd_update,
     momenta: Tensor | None = None,
     evaluate_every: int | None = None,
+    evaluated: Callable[[UpdateState], Tensor] = lambda state: state.param,
 ) -> ScheduledRuns:
     """Train a network with every row of rates and every seed, paired.
 
@@ -78,6 +79,7 @@ def fit_scheduled(
         rule: ``rule(lr)`` gives an update of the framework; with momenta, ``rule(lr, momentum)``.
         momenta: (A, T), or None for a rule that needs none.
         evaluate_every: number of steps between two evaluations; None for one, at the end. Must divide T.
+        evaluated: which parameters to score, read from the rule's state, as an average of iterates.
     Returns: ``ScheduledRuns``.
     Raises: ValueError: if rates are not (A, T), momenta not of their shape, parts not one a seed, or
         evaluate_every does not divide T.
@@ -116,7 +118,7 @@ def fit_scheduled(
         current = update(current, gradient)
         history.append(values.detach())
         if (step + 1) % every == 0:
-            views = _views(current.param, names, shapes)
+            views = _views(evaluated(current), names, shapes)
             scores.append(_accuracies(skeleton, views, x, y, parts, arms))
     return ScheduledRuns(
         torch.stack(history, -1).view(arms, len(seeds), steps).cpu(),
