@@ -7,6 +7,7 @@ SCHEDULES = "dlkb.optimizers.schedules"
 SGD = "dlkb.optimizers.sgd"
 FRAMEWORK = "dlkb.optimizers.framework"
 SURFACES = "dlkb.optimizers.surfaces"
+RANDOM_CUBIC = "dlkb.optimizers.random_cubic"
 
 MUTATIONS = [
     # 01, how fast descent goes
@@ -281,6 +282,73 @@ MUTATIONS = [
         NOTEBOOK,
         "by_adagrad = limit(adagrad_update(0.1))",
         "by_adagrad = limit(adagrad_update(0.1, eps=1e3))",
+    ),
+    # 06, how to leave saddles and wells
+    Mutation(
+        "optimizers/saddle#steps of descent",
+        SURFACES,
+        "return (x.square() - curvature * y.square()) / 2 + y.pow(4) / 4",
+        "return (x.square() - 2 * curvature * y.square()) / 2 + y.pow(4) / 4",
+    ),
+    Mutation(
+        "optimizers/saddle#steps of momentum",
+        FRAMEWORK,
+        "memory = value if past is None else past + (1 - dampening) * value",
+        "memory = value if past is None else past + (1 - momentum) * value",
+    ),
+    Mutation(
+        "optimizers/saddle#steps of normalized methods",
+        FRAMEWORK,
+        "m / (V.sqrt() + eps)",
+        "m / (V.sqrt() + 100 * eps + 1e-3)",
+    ),
+    Mutation(
+        "optimizers/saddle#steps at 45 degrees over 0",
+        NOTEBOOK,
+        "(points.unsqueeze(-2) @ turn).squeeze(-2)))",
+        "points + 0 * turn[:, 0]))",
+    ),
+    Mutation(
+        "optimizers/saddle#median under noise",
+        SURFACES,
+        "drawn = torch.empty_like(grad).normal_(generator=generator)",
+        "drawn = torch.empty_like(grad).uniform_(-1, 1, generator=generator)",
+    ),
+    Mutation(
+        "optimizers/local-minima#distinct by restarts",
+        SCHEDULES,
+        "return _cosine(lr, eta_min, (step - start) / length)",
+        "return _cosine(lr, eta_min, step / length if step < T_0 else 1.0)",
+    ),
+    Mutation(
+        "optimizers/local-minima#distinct at a constant rate",
+        NOTEBOOK,
+        "edge = 2 / surface.curvatures",
+        "edge = 8 / surface.curvatures",
+    ),
+    Mutation(
+        "optimizers/local-minima#restarts below the edge",
+        SURFACES,
+        "grad = grad + noise * drawn",
+        "grad = grad + 20 * noise * drawn",
+    ),
+    Mutation(
+        "optimizers/local-minima#restarts of OneCycle",
+        NOTEBOOK,
+        "one_cycle_lr(step, 1.0, cycles * length)",
+        "one_cycle_lr(step % length, 1.0, length)",
+    ),
+    Mutation(
+        "optimizers/local-minima#height and curvature",
+        RANDOM_CUBIC,
+        "across @ hessian @ across.mT - torch.diag_embed(mu.expand_as(x[:, 1:]))",
+        "across @ hessian @ across.mT",
+    ),
+    Mutation(
+        "optimizers/local-minima#minima in the upper half",
+        RANDOM_CUBIC,
+        "across @ hessian @ across.mT - torch.diag_embed(mu.expand_as(x[:, 1:]))",
+        "across @ hessian @ across.mT + 20 * torch.eye(x.shape[-1] - 1).to(x)",
     ),
     # 08, which schedule
     Mutation(
