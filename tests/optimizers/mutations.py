@@ -348,7 +348,7 @@ MUTATIONS = [
         "optimizers/local-minima#minima in the upper half",
         RANDOM_CUBIC,
         "across @ hessian @ across.mT - torch.diag_embed(mu.expand_as(x[:, 1:]))",
-        "across @ hessian @ across.mT + 20 * torch.eye(x.shape[-1] - 1).to(x)",
+        "across @ hessian @ across.mT + 5 * torch.eye(x.shape[-1] - 1).to(x)",
     ),
     # 08, which schedule
     Mutation(
