@@ -5,6 +5,7 @@ from bookkit.mutation import NOTEBOOK, Mutation
 ARITHMETIC = "dlkb.receptive_field.arithmetic"
 RULES = "dlkb.receptive_field.rules"
 EFFECTIVE = "dlkb.receptive_field.effective"
+SUPPORT = "dlkb.receptive_field.support"
 OBJECTS = "dlkb.receptive_field.objects"
 TRIALS = "dlkb.receptive_field.trials"
 TABLE = "dlkb.receptive_field.table"
@@ -207,9 +208,9 @@ MUTATIONS = [
     ),
     Mutation(
         "receptive-field/centre-matters#bell",
-        EFFECTIVE,
-        "(places + 0.5 - centre)",
-        "(places - centre)",
+        NOTEBOOK,
+        "plain = [(3, 1, 1)] * 15",
+        "plain = [(16, 1, 1)] * 2",
     ),
     Mutation(
         "receptive-field/centre-matters#after training",
@@ -225,9 +226,9 @@ MUTATIONS = [
     ),
     Mutation(
         "receptive-field/effective-scaling#exponent of the share",
-        NOTEBOOK,
-        '("share", widths["ReLU"] / sizes,',
-        '("share", widths["ReLU"] / sizes[0],',
+        SUPPORT,
+        "return gradient[0].sum(0) != 0",
+        "return gradient[0].sum(0) > 0.01 * gradient[0].sum(0).max()",
     ),
     Mutation(
         "receptive-field/effective-scaling#variance over the law's, linear",
@@ -244,8 +245,8 @@ MUTATIONS = [
     Mutation(
         "receptive-field/effective-scaling#magnitudes over squares",
         NOTEBOOK,
-        "sigma_of(f.weight.sqrt()) / sigma_of(f.weight)",
-        "sigma_of(f.weight) / sigma_of(f.weight)",
+        "variance += (kernel**2 - 1) / 12",
+        "variance += kernel**2 / 12",
     ),
     Mutation(
         "receptive-field/isotropic#before training",
@@ -278,7 +279,7 @@ MUTATIONS = [
         "channels, 3, stride, dilation=dilation",
     ),
     Mutation(
-        "receptive-field/decay-controllable#strides of 2",
+        "receptive-field/decay-controllable#strides as dilation",
         TRIALS,
         "channels, kernel, stride, dilation=dilation",
         "channels, kernel, dilation=dilation",
@@ -310,14 +311,14 @@ MUTATIONS = [
     Mutation(
         "receptive-field/decay-controllable#trained on far marks",
         NOTEBOOK,
-        '"far marks": marks(2400, 4,',
-        '"far marks": marks(2400, 1,',
+        '"far marks": marks(count, 4,',
+        '"far marks": marks(count, 1,',
     ),
     Mutation(
         "receptive-field/decay-controllable#trained on near marks",
         NOTEBOOK,
-        '"near marks": marks(2400, 1,',
-        '"near marks": marks(2400, 4,',
+        '"near marks": marks(count, 1,',
+        '"near marks": marks(count, 4,',
     ),
     # 04, how large an object may be
     Mutation(
