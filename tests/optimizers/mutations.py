@@ -6,6 +6,7 @@ RANGE_TEST = "dlkb.optimizers.range_test"
 SCHEDULES = "dlkb.optimizers.schedules"
 SGD = "dlkb.optimizers.sgd"
 FRAMEWORK = "dlkb.optimizers.framework"
+ADAM = "dlkb.optimizers.adam"
 SURFACES = "dlkb.optimizers.surfaces"
 RANDOM_CUBIC = "dlkb.optimizers.random_cubic"
 
@@ -282,6 +283,103 @@ MUTATIONS = [
         NOTEBOOK,
         "by_adagrad = limit(adagrad_update(0.1))",
         "by_adagrad = limit(adagrad_update(0.1, eps=1e3))",
+    ),
+    # 04, what Adam does
+    Mutation(
+        "optimizers/adam#equal to torch",
+        FRAMEWORK,
+        "return average / (1 - beta**step), memory",
+        "return average / (1 - beta ** (step + 1)), memory",
+    ),
+    Mutation(
+        "optimizers/adam#first step",
+        ADAM,
+        "value=-lr / (1 - beta1**step)",
+        "value=-lr",
+    ),
+    Mutation(
+        "optimizers/adam#without correction",
+        FRAMEWORK,
+        "return average / (1 - beta**step), memory",
+        "return average / (1 - beta), memory",
+    ),
+    Mutation(
+        "optimizers/adam#misprinted: smallest gradient",
+        NOTEBOOK,
+        "return average / 1 - beta**step, memory",
+        "return average / (1 - beta**step), memory",
+    ),
+    Mutation(
+        "optimizers/adam#misprinted: steps up the slope",
+        NOTEBOOK,
+        "return average / 1 - beta**step, memory",
+        "return average / (1 - beta**step), memory",
+    ),
+    Mutation(
+        "optimizers/adam#memory",
+        FRAMEWORK,
+        "memory = beta * memory + (1 - beta) * value",
+        "memory = beta**2 * memory + (1 - beta**2) * value",
+    ),
+    Mutation(
+        "optimizers/adam-scale-invariance#loss times 1000",
+        FRAMEWORK,
+        "m / (V.sqrt() + eps)",
+        "m / (V + eps)",
+    ),
+    Mutation(
+        "optimizers/adam-scale-invariance#where eps bites",
+        ADAM,
+        'square.sqrt().div_((1 - beta2**step) ** 0.5).add_(group["eps"])',
+        'square.sqrt().add_(group["eps"]).div_((1 - beta2**step) ** 0.5)',
+    ),
+    Mutation(
+        "optimizers/adamw#equal to torch",
+        FRAMEWORK,
+        "param = param - rate * weight_decay * param",
+        "param = param - weight_decay * param",
+    ),
+    Mutation(
+        "optimizers/adamw#the paper's form",
+        NOTEBOOK,
+        "shrink = eta(state.step) * weight_decay",
+        "shrink = weight_decay",
+    ),
+    Mutation(
+        "optimizers/adamw#decay at ten times the rate",
+        "dlkb.optimizers.optimizer",
+        "param.mul_(1 - lr * weight_decay)",
+        "param.mul_(1 - weight_decay / 100)",
+    ),
+    Mutation(
+        "optimizers/adamw#slope of L2 in Adam",
+        FRAMEWORK,
+        "        if decoupled:\n",
+        "        if decoupled or weight_decay:\n",
+    ),
+    Mutation(
+        "optimizers/adamw#decoupled",
+        FRAMEWORK,
+        "lr, betas, eps, weight_decay, amsgrad, decoupled_weight_decay=True",
+        "lr, betas, eps, weight_decay, amsgrad, decoupled_weight_decay=False",
+    ),
+    Mutation(
+        "optimizers/adamw#the same for SGD",
+        FRAMEWORK,
+        "param = param - rate * weight_decay * param",
+        "param = param - weight_decay * param",
+    ),
+    Mutation(
+        "optimizers/nadam#equal to torch",
+        FRAMEWORK,
+        "return beta1 * (1 - 0.5 * 0.96 ** (step * momentum_decay))",
+        "return beta1",
+    ),
+    Mutation(
+        "optimizers/nadam#the gradient ahead",
+        NOTEBOOK,
+        "(adam_update(0.01), nadam_update(0.01)),",
+        "(adam_update(0.01), nadam_update(0.01, momentum_decay=1e6)),",
     ),
     # 06, how to leave saddles and wells
     Mutation(
@@ -695,5 +793,66 @@ MUTATIONS = [
         NOTEBOOK,
         'samples=share["steps"]',
         'samples=moved["epochs", 256] / moved["steps", 16]',
+    ),
+    # 13, which rate Adam needs
+    Mutation(
+        "optimizers/adam-default-rate#through LambdaLR",
+        SCHEDULES,
+        "return lr / math.sqrt(1 + step / timescale)",
+        "return lr / math.sqrt(max(1, step / timescale))",
+    ),
+    Mutation(
+        "optimizers/adam-default-rate#torch's defaults",
+        NOTEBOOK,
+        "for method in (torch.optim.Adam, torch.optim.RMSprop)]",
+        "for method in (torch.optim.Adam, torch.optim.NAdam)]",
+    ),
+    Mutation(
+        "optimizers/adam-default-rate#Adam's best rate",
+        FRAMEWORK,
+        "return UpdateState(param - rate * ratio,",
+        "return UpdateState(param - 30 * rate * ratio,",
+    ),
+    Mutation(
+        "optimizers/adam-default-rate#lost by Adam",
+        FRAMEWORK,
+        "return UpdateState(param - rate * ratio,",
+        "return UpdateState(param - 10 * rate * ratio,",
+    ),
+    Mutation(
+        "optimizers/adam-default-rate#lost by RMSprop",
+        FRAMEWORK,
+        "return UpdateState(param - rate * ratio,",
+        "return UpdateState(param - 4 * rate * ratio,",
+    ),
+    Mutation(
+        "optimizers/adam-default-rate#gained by falling",
+        NOTEBOOK,
+        "(found[n][best[n], :, 1] for n in",
+        '(found[n][best[n] if "," in n else 1, :, 1] for n in',
+    ),
+    Mutation(
+        "optimizers/adam-rate-floor#late rates over SGD's",
+        NOTEBOOK,
+        'tuned = best["Adam"]',
+        "tuned = 1",
+    ),
+    Mutation(
+        "optimizers/adam-rate-floor#gain at 0.001",
+        "dlkb.optimizers.adabound",
+        "torch.clamp(rate / (V.sqrt() + eps), low, high)",
+        "torch.clamp(rate / (V.sqrt() + eps), max=high)",
+    ),
+    Mutation(
+        "optimizers/adam-rate-floor#gain when tuned",
+        NOTEBOOK,
+        'tuned = best["Adam"]',
+        "tuned = 1",
+    ),
+    Mutation(
+        "optimizers/adam-rate-floor#gain by AdaBound",
+        NOTEBOOK,
+        'tuned = best["Adam"]',
+        "tuned = 1",
     ),
 ]
