@@ -323,33 +323,33 @@ MUTATIONS = [
     # 04, how large an object may be
     Mutation(
         "receptive-field/object-size#logits beyond the field",
+        NOTEBOOK,
+        "middle = maps.shape[-1] // 2",
+        "middle = maps.shape[-1] // 2 - 1",
+    ),
+    Mutation(
+        "receptive-field/object-size#beyond the field",
         OBJECTS,
         "right.abs() > half - stroke",
         "right.abs() > half - 5 * stroke",
     ),
     Mutation(
-        "receptive-field/object-size#beyond the field",
-        NOTEBOOK,
-        "by_wide[:, tested > 31]",
-        "by_wide[:, tested >= 31]",
-    ),
-    Mutation(
         "receptive-field/object-size#limit",
         NOTEBOOK,
-        "wide, narrow = train_on(39), train_on(15)",
-        "wide, narrow = train_on(15), train_on(39)",
-    ),
-    Mutation(
-        "receptive-field/object-size#three pixels",
-        NOTEBOOK,
-        "lengths = 1 + 2 * torch.randint(1, longest",
-        "lengths = 1 + 2 * torch.randint(5, longest",
+        "middle = maps.shape[-1] // 2",
+        "middle = maps.shape[-1] // 2 - 1",
     ),
     Mutation(
         "receptive-field/object-size#lengths not learned",
         NOTEBOOK,
         "wide, narrow = train_on(39), train_on(15)",
         "wide, narrow = train_on(39), train_on(31)",
+    ),
+    Mutation(
+        "receptive-field/object-size#deep stack",
+        OBJECTS,
+        "right.abs() > half - stroke",
+        "right.abs() > half - 5 * stroke",
     ),
     Mutation(
         "receptive-field/object-size#in all places",
@@ -359,9 +359,9 @@ MUTATIONS = [
     ),
     Mutation(
         "receptive-field/too-small-too-large#too small",
-        NOTEBOOK,
-        "* 2 * pool + 400,), 11)",
-        "* 2 * pool + 400,), 7)",
+        OBJECTS,
+        "right.abs() > half - stroke",
+        "right.abs() > half - 5 * stroke",
     ),
     Mutation(
         "receptive-field/too-small-too-large#clutter in a large field",
@@ -372,20 +372,20 @@ MUTATIONS = [
     Mutation(
         "receptive-field/too-small-too-large#more pictures",
         NOTEBOOK,
-        "(a[:few], b,",
-        "(a[:32], b,",
+        "(a[:few], a[pool",
+        "(a[:32], a[pool",
     ),
     Mutation(
         "receptive-field/shrink-large-objects#gain",
         NOTEBOOK,
-        "62, y=y, stroke=2",
-        "62, y=y, stroke=1",
+        "62, stroke=2, generator=generator)\nsides",
+        "62, stroke=1, generator=generator)\nsides",
     ),
     Mutation(
         "receptive-field/shrink-large-objects#too far",
         NOTEBOOK,
-        "shrunk(x, side), y)",
-        "shrunk(x, 31), y)",
+        "share_named(wide, shrunk(x, side), y)",
+        "share_named(wide, shrunk(x, 31), y)",
     ),
     # 05, which input sizes lose nothing
     Mutation(
@@ -494,8 +494,8 @@ MUTATIONS = [
     Mutation(
         "receptive-field/pretrained-size#larger canvas",
         NOTEBOOK,
-        "on_canvas = {canvas: draw_discs(same, canvas)",
-        "on_canvas = {canvas: draw_discs(same * canvas / 32, canvas)",
+        '"largest": nn.AdaptiveMaxPool2d(1)',
+        '"largest": nn.AdaptiveAvgPool2d(1)',
     ),
     Mutation(
         "receptive-field/pretrained-size#enlarged picture",
@@ -506,8 +506,8 @@ MUTATIONS = [
     Mutation(
         "receptive-field/pretrained-size#mean, larger canvas",
         NOTEBOOK,
-        "on_canvas = {canvas: draw_discs(same, canvas)",
-        "on_canvas = {canvas: draw_discs(same * canvas / 32, canvas)",
+        '"mean": nn.AdaptiveAvgPool2d(1)',
+        '"mean": nn.AdaptiveMaxPool2d(1)',
     ),
     Mutation(
         "receptive-field/pretrained-size#mean, enlarged picture",
@@ -518,7 +518,7 @@ MUTATIONS = [
     Mutation(
         "receptive-field/pretrained-size#wider than the field",
         NOTEBOOK,
-        "true, 23, noise=0.0, spread",
-        "true, 23, noise=0.1, spread",
+        "middle = maps.shape[-1] // 2",
+        "middle = maps.shape[-1] // 2 - 1",
     ),
 ]
