@@ -67,6 +67,12 @@ MUTATIONS = [
         "return lr * gamma ** (step + 1)",
     ),
     Mutation(
+        "optimizers/rate-to-zero#left by AdaGrad",
+        NOTEBOOK,
+        "adagrad_update(0.1)",
+        "adagrad_update(lambda step: 0.1 / (1 + step))",
+    ),
+    Mutation(
         "optimizers/rate-to-zero#exponent of 1/t",
         SCHEDULES,
         "return lr / (1 + decay_rate * step)",
@@ -170,10 +176,10 @@ MUTATIONS = [
         "memory = beta * memory + value",
     ),
     Mutation(
-        "optimizers/two-families#momentum's turns a step",
+        "optimizers/two-families#decades gained by momentum",
         NOTEBOOK,
         "lambda lr: sgd_update(lr, momentum=0.9)",
-        "lambda lr: sgd_update(lr, momentum=0.0)",
+        "lambda lr: sgd_update(lr, momentum=0.99)",
     ),
     Mutation(
         "optimizers/two-families#AdaGrad's gain, aligned",
