@@ -8,6 +8,7 @@ SGD = "dlkb.optimizers.sgd"
 FRAMEWORK = "dlkb.optimizers.framework"
 ADAM = "dlkb.optimizers.adam"
 SURFACES = "dlkb.optimizers.surfaces"
+SECOND_ORDER = "dlkb.optimizers.second_order"
 RANDOM_CUBIC = "dlkb.optimizers.random_cubic"
 
 MUTATIONS = [
@@ -860,5 +861,109 @@ MUTATIONS = [
         NOTEBOOK,
         'tuned = best["Adam"]',
         "tuned = 1",
+    ),
+    # 07, what second order buys
+    Mutation(
+        "optimizers/second-order#error of the matrix",
+        NOTEBOOK,
+        "hessian = torch.func.jacrev(gradient)",
+        "hessian = lambda w: torch.func.jacrev(gradient)(w).diag().diag()",
+    ),
+    Mutation(
+        "optimizers/second-order#exponents of memory",
+        NOTEBOOK,
+        "for s, _ in pairs), curvature.numel()]",
+        "for s, _ in pairs), len(curvature)]",
+    ),
+    Mutation(
+        "optimizers/second-order#exponents of work",
+        NOTEBOOK,
+        "lambda: eliminate(curvature, v)}",
+        "lambda: curvature @ v}",
+    ),
+    Mutation(
+        "optimizers/second-order#product over gradient",
+        NOTEBOOK,
+        "torch.func.grad(lambda w: grad(w) @ v)(flat)",
+        "torch.func.jvp(grad, (flat,), (v,))",
+    ),
+    Mutation(
+        "optimizers/second-order#steps of Newton",
+        SECOND_ORDER,
+        "torch.linalg.solve_ex(hessian + damping * identity, -gradient)",
+        "torch.linalg.solve_ex(2 * hessian + damping * identity, -gradient)",
+    ),
+    Mutation(
+        "optimizers/second-order#steps of conjugate gradients",
+        SECOND_ORDER,
+        "direction = residual + square / before * direction",
+        "direction = residual",
+    ),
+    Mutation(
+        "optimizers/second-order#BFGS against conjugate gradients",
+        SECOND_ORDER,
+        "return left @ inverse @ left.T + rho * torch.outer(s, s)",
+        "return left @ inverse + rho * torch.outer(s, s)",
+    ),
+    Mutation(
+        "optimizers/second-order#change of units",
+        SECOND_ORDER,
+        "torch.linalg.solve_ex(hessian + damping * identity, -gradient)",
+        "torch.linalg.solve_ex(hessian + (damping + 1) * identity, -gradient)",
+    ),
+    Mutation(
+        "optimizers/second-order#shares that end at the saddle",
+        NOTEBOOK,
+        "/ values.abs().clamp(min=1e-3)",
+        "/ values",
+    ),
+    Mutation(
+        "optimizers/second-order#share that ends higher",
+        NOTEBOOK,
+        '"Newton": descend_by(tilted, points, newton_rule, 60)',
+        '"Newton": descend_by(tilted, points, absolute_rule, 60)',
+    ),
+    # 16, whether L-BFGS converges
+    Mutation(
+        "optimizers/lbfgs-nonconvex#share that reaches the minimum",
+        SECOND_ORDER,
+        "return -two_loop(gradient, pairs, scale)",
+        "return -gradient",
+    ),
+    Mutation(
+        "optimizers/lbfgs-nonconvex#fall of the gradient, full batch",
+        SECOND_ORDER,
+        "vector = vector + (share - (y @ vector) / (y @ s)) * s",
+        "vector = vector + share * s",
+    ),
+    Mutation(
+        "optimizers/lbfgs-nonconvex#exponent of the error of mixed pairs",
+        NOTEBOOK,
+        "other = rows[:-1] if same_batch else rows[1:]",
+        "other = rows[:-1]",
+    ),
+    Mutation(
+        "optimizers/lbfgs-nonconvex#mixed pairs in torch",
+        NOTEBOOK,
+        "after = all_grads(points, batches[step - 1]) if same_batch else grads",
+        "after = all_grads(points, batches[step - 1])",
+    ),
+    Mutation(
+        "optimizers/lbfgs-nonconvex#lost by mixed pairs",
+        NOTEBOOK,
+        "noisy_lbfgs(*a, False, grain=GRAIN), steps)",
+        "noisy_lbfgs(*a, True, grain=GRAIN), steps)",
+    ),
+    Mutation(
+        "optimizers/lbfgs-nonconvex#level of same-batch pairs",
+        NOTEBOOK,
+        "order = torch.randint(len(x), (steps, len(starts), 32), generator=generator)",
+        "order = torch.arange(len(x)).expand(steps, len(starts), -1)",
+    ),
+    Mutation(
+        "optimizers/lbfgs-nonconvex#change of the floor",
+        NOTEBOOK,
+        "rates = rate / (1 + is_falling * t / 100)",
+        "rates = rate / (1 + t / 100)",
     ),
 ]
