@@ -902,8 +902,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/second-order#BFGS against conjugate gradients",
         SECOND_ORDER,
-        "return left @ inverse @ left.T + rho * torch.outer(s, s)",
-        "return left @ inverse + rho * torch.outer(s, s)",
+        "left = identity - rho * torch.outer(s, y)",
+        "left = identity - rho * torch.outer(y, s)",
     ),
     Mutation(
         "optimizers/second-order#change of units",
