@@ -643,6 +643,85 @@ MUTATIONS = [
         "size = min(k, count - i // k * k) if repaired else k",
         "size = k",
     ),
+    # 10, which optimizer when
+    Mutation(
+        "optimizers/modern-optimizers#Adafactor equals torch's",
+        "dlkb.optimizers.adafactor",
+        "a.lerp(b, step**beta2_decay)",
+        "a.lerp(b, (step + 1) ** beta2_decay)",
+    ),
+    Mutation(
+        "optimizers/modern-optimizers#Muon equals torch's",
+        "dlkb.optimizers.muon",
+        "past.lerp(grad, 1 - momentum)",
+        "(momentum * past).add(grad)",
+    ),
+    Mutation(
+        "optimizers/modern-optimizers#state for a weight",
+        "dlkb.optimizers.adafactor",
+        "((rows, 1), (1, columns))",
+        "((rows, columns), (1, columns))",
+    ),
+    Mutation(
+        "optimizers/modern-optimizers#schedule-free minus AdamW",
+        "dlkb.optimizers.schedule_free",
+        "x = x + share * (z - x)",
+        "x = x + 0.01 * share * (z - x)",
+    ),
+    Mutation(
+        "optimizers/modern-optimizers#Adafactor minus AdamW",
+        "dlkb.optimizers.adafactor",
+        "param * (1 - lr * weight_decay) - rate * move",
+        "param * (1 - lr * weight_decay) - 0.001 * rate * move",
+    ),
+    Mutation(
+        "optimizers/choose-optimizer#adaptive on sparse words",
+        NOTEBOOK,
+        'CENTRES = {"SGD": 1.0,',
+        'CENTRES = {"SGD": 0.001,',
+    ),
+    Mutation(
+        "optimizers/choose-optimizer#AdamW minus momentum when deep",
+        NOTEBOOK,
+        '"momentum": 0.125',
+        '"momentum": 0.001',
+    ),
+    Mutation(
+        "optimizers/sgd-better-finally#long on digits",
+        NOTEBOOK,
+        '"AdamW": 0.03',
+        '"AdamW": 0.0001',
+    ),
+    Mutation(
+        "optimizers/sgd-better-finally#long on words",
+        NOTEBOOK,
+        '"AdamW": 0.03',
+        '"AdamW": 0.0001',
+    ),
+    Mutation(
+        "optimizers/data-over-optimizer#data minus optimizer",
+        NOTEBOOK,
+        '"Lion": 0.008',
+        '"Lion": 0.0001',
+    ),
+    Mutation(
+        "optimizers/data-over-optimizer#gain from data",
+        NOTEBOOK,
+        "partial(split_of, 1797, 200, 297)",
+        "partial(split_of, 1797, 1000, 297)",
+    ),
+    Mutation(
+        "optimizers/data-over-optimizer#best minus worst",
+        NOTEBOOK,
+        '"AdaGrad": 0.12',
+        '"AdaGrad": 0.001',
+    ),
+    Mutation(
+        "optimizers/choose-optimizer#AdaGrad, RMSProp, AdamW apart",
+        NOTEBOOK,
+        '"RMSProp": 0.01',
+        '"RMSProp": 0.00001',
+    ),
     # 11, whether warm-up and one cycle help
     Mutation(
         "optimizers/lr-warmup#equal to torch",
