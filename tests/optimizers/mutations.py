@@ -9,6 +9,9 @@ FRAMEWORK = "dlkb.optimizers.framework"
 ADAM = "dlkb.optimizers.adam"
 SURFACES = "dlkb.optimizers.surfaces"
 SECOND_ORDER = "dlkb.optimizers.second_order"
+FLAT_NETWORK = "dlkb.optimizers.flat_network"
+LEARNED_BY_HEART = "dlkb.optimizers.learned_by_heart"
+SWATS = "dlkb.optimizers.swats"
 RANDOM_CUBIC = "dlkb.optimizers.random_cubic"
 
 MUTATIONS = [
@@ -387,6 +390,91 @@ MUTATIONS = [
         NOTEBOOK,
         "(adam_update(0.01), nadam_update(0.01)),",
         "(adam_update(0.01), nadam_update(0.01, momentum_decay=1e6)),",
+    ),
+    # 05, where Adam fails
+    Mutation(
+        "optimizers/amsgrad#Adam's end",
+        NOTEBOOK,
+        '"Adam": of_squares(ema(0.1))',
+        '"Adam": of_squares(ema(0.9))',
+    ),
+    Mutation(
+        "optimizers/amsgrad#AMSGrad's end",
+        FRAMEWORK,
+        "torch.maximum(top, current)",
+        "torch.minimum(top, current)",
+    ),
+    Mutation(
+        "optimizers/amsgrad#Adam's end at the default beta2",
+        NOTEBOOK,
+        "usual = in_the_box(of_squares(corrected(ema(0.999), 0.999))",
+        "usual = in_the_box(of_squares(corrected(ema(0.1), 0.1))",
+    ),
+    Mutation(
+        "optimizers/amsgrad#distance from torch",
+        FRAMEWORK,
+        "return top, (top, inner)",
+        "return top, (top, top)",
+    ),
+    Mutation(
+        "optimizers/amsgrad#ratchet over 10000 steps",
+        NOTEBOOK,
+        "torch.maximum(memory, 0.999 * memory + 0.001 * value)",
+        "torch.maximum(memory, 0.99 * memory + 0.01 * value)",
+    ),
+    Mutation(
+        "optimizers/adaptive-generalization#errors of SGD",
+        FRAMEWORK,
+        "m / (V.sqrt() + eps)",
+        "m.sign() / (V.sqrt() + eps)",
+    ),
+    Mutation(
+        "optimizers/adaptive-generalization#errors less the minority",
+        LEARNED_BY_HEART,
+        "own[:, 0], own[:, 1:] = 1, (y < 0).to(x).unsqueeze(1)",
+        "own[:, 0], own[:, 1:] = 1, 0.2 * (y < 0).to(x).unsqueeze(1)",
+    ),
+    Mutation(
+        "optimizers/adaptive-generalization#cosine with the signs",
+        FRAMEWORK,
+        "m / (V.sqrt() + eps)",
+        "m / (V + eps).sqrt().sqrt()",
+    ),
+    Mutation(
+        "optimizers/adaptive-generalization#SGD less Adam on digits",
+        FLAT_NETWORK,
+        "loss = each.view(labels.shape).mean(-1)",
+        "loss = each.view(labels.shape).mean(-1) / 1000",
+    ),
+    Mutation(
+        "optimizers/swats#estimated rate",
+        SWATS,
+        "along = -(step * grad).sum(-1, keepdim=True)",
+        "along = (step.square().sum(-1, keepdim=True) * grad.square().sum(-1, keepdim=True)).sqrt()",
+    ),
+    Mutation(
+        "optimizers/swats#wait at a tenth of the tolerance",
+        SWATS,
+        "(estimate - rate).abs() < tolerance",
+        "(estimate - past.average / (1 - beta2**count)).abs() < tolerance",
+    ),
+    Mutation(
+        "optimizers/swats#switches at the paper's tolerance",
+        SWATS,
+        "(estimate > 0) & (rate != 0) & (count > 1)",
+        "(estimate > 0) & (rate != 0)",
+    ),
+    Mutation(
+        "optimizers/swats#gain at Adam's default rate",
+        SWATS,
+        "descent = -(1 - beta1) * past.rate * velocity",
+        "descent = -(1 - beta1) ** 2 * past.rate * velocity",
+    ),
+    Mutation(
+        "optimizers/swats#gain after tuning",
+        NOTEBOOK,
+        'samples=test["SWATS"][best["SWATS"]]',
+        'samples=test["SWATS"][0]',
     ),
     # 06, how to leave saddles and wells
     Mutation(
