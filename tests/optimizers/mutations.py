@@ -393,22 +393,22 @@ MUTATIONS = [
     ),
     # 05, where Adam fails
     Mutation(
-        "optimizers/amsgrad#Adam's end",
+        "optimizers/amsgrad#ends from the best points",
         NOTEBOOK,
         '"Adam": of_squares(ema(0.1))',
         '"Adam": of_squares(ema(0.9))',
     ),
     Mutation(
-        "optimizers/amsgrad#AMSGrad's end",
+        "optimizers/amsgrad#ends from the best points",
         FRAMEWORK,
-        "torch.maximum(top, current)",
-        "torch.minimum(top, current)",
+        "top = current if top is None else torch.maximum(top, current)",
+        "top = current",
     ),
     Mutation(
         "optimizers/amsgrad#Adam's end at the default beta2",
-        NOTEBOOK,
-        "usual = in_the_box(of_squares(corrected(ema(0.999), 0.999))",
-        "usual = in_the_box(of_squares(corrected(ema(0.1), 0.1))",
+        FRAMEWORK,
+        "memory = beta * memory + (1 - beta) * value",
+        "memory = (1 - beta) * memory + beta * value",
     ),
     Mutation(
         "optimizers/amsgrad#distance from torch",
