@@ -753,8 +753,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/modern-optimizers#schedule-free minus AdamW",
         "dlkb.optimizers.schedule_free",
-        "x = x + share * (z - x)",
-        "x = x + 0.01 * share * (z - x)",
+        "share = _share(rate**2, total)",
+        "share = 0.01 * _share(rate**2, total)",
     ),
     Mutation(
         "optimizers/modern-optimizers#Adafactor minus AdamW",

@@ -36,7 +36,7 @@ from dlkb.optimizers import (
     sgd_update,
     trust_ratio,
 )
-from dlkb.optimizers.per_tensor import tensor_norm, tensor_rms
+from dlkb.optimizers.layerwise import tensor_norm, tensor_rms
 
 STEPS = 30
 MATRICES = [(4, 3), (3, 7), (6, 2)]

@@ -35,11 +35,11 @@ from dlkb.optimizers.framework import (
 )
 from dlkb.optimizers.lamb import LAMB, lamb_update
 from dlkb.optimizers.lars import LARS, lars_update, trust_ratio
+from dlkb.optimizers.layerwise import per_tensor
 from dlkb.optimizers.lion import Lion, lion_update
 from dlkb.optimizers.muon import Muon, muon_scale, muon_update, orthogonalize
 from dlkb.optimizers.nadam import NAdam
 from dlkb.optimizers.optimizer import Optimizer
-from dlkb.optimizers.per_tensor import per_tensor
 from dlkb.optimizers.radam import RAdam
 from dlkb.optimizers.range_test import (
     RangeTest,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from dlkb.optimizers.framework import Number, Update, UpdateState
+from dlkb.optimizers.layerwise import tensor_rms
 from dlkb.optimizers.optimizer import (
     Group,
     Optimizer,
@@ -15,7 +16,6 @@ from dlkb.optimizers.optimizer import (
     new_step,
     zeros,
 )
-from dlkb.optimizers.per_tensor import tensor_rms
 
 __all__ = ["Adafactor", "adafactor_update"]
 

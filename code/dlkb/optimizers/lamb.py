@@ -13,6 +13,7 @@ from dlkb.optimizers.framework import (
     of_squares,
 )
 from dlkb.optimizers.lars import trust_ratio
+from dlkb.optimizers.layerwise import tensor_norm
 from dlkb.optimizers.optimizer import (
     Group,
     Optimizer,
@@ -23,7 +24,6 @@ from dlkb.optimizers.optimizer import (
     new_step,
     zeros,
 )
-from dlkb.optimizers.per_tensor import tensor_norm
 
 __all__ = ["LAMB", "lamb_update"]
 

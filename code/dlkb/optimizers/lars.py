@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from dlkb.optimizers.framework import Number, Update, UpdateState
+from dlkb.optimizers.layerwise import tensor_norm
 from dlkb.optimizers.optimizer import (
     Group,
     Optimizer,
@@ -13,7 +14,6 @@ from dlkb.optimizers.optimizer import (
     check_not_negative,
     zeros,
 )
-from dlkb.optimizers.per_tensor import tensor_norm
 
 __all__ = ["LARS", "lars_update", "trust_ratio"]
 
