@@ -887,8 +887,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/linear-scaling#collapse",
         NOTEBOOK,
-        '"linear": lambda m, epoch: m * base',
-        '"linear": lambda m, epoch: m**0.75 * base',
+        "if m * rate <= edge / 2",
+        "if m * rate <= edge",
     ),
     Mutation(
         "optimizers/linear-scaling#square root",
@@ -899,14 +899,14 @@ MUTATIONS = [
     Mutation(
         "optimizers/linear-scaling#parting",
         NOTEBOOK,
-        "own.log() - reference.log()",
-        'own.log() - curves[m]["linear"].log()',
+        "if m * rate > edge",
+        "if m * rate > edge / 4",
     ),
     Mutation(
         "optimizers/linear-scaling#warm-up",
         NOTEBOOK,
-        'gaps[32]["linear"] - gaps[32]["warm-up"]',
-        'gaps[32]["linear"] - gaps[8]["warm-up"]',
+        "min(1, epoch / 5)",
+        "min(1, epoch + 1)",
     ),
     Mutation(
         "optimizers/large-batch#work per step",
@@ -918,13 +918,13 @@ MUTATIONS = [
         "optimizers/large-batch#loss per step",
         NOTEBOOK,
         "all_rates(size, 512)",
-        "all_rates(size, epochs * N // size)",
+        "all_rates(size, 128)",
     ),
     Mutation(
         "optimizers/large-batch#loss per sample",
         NOTEBOOK,
-        'samples=ratio["epochs"]',
-        'samples=final["epochs", 16] / final["epochs", 256]',
+        "all_rates(size, epochs * N // size)",
+        "all_rates(size, 512)",
     ),
     Mutation(
         "optimizers/large-batch#accuracy, equal epochs",
@@ -935,14 +935,14 @@ MUTATIONS = [
     Mutation(
         "optimizers/large-batch#accuracy, equal steps",
         NOTEBOOK,
-        'samples=behind["steps"]',
-        'samples=accuracy["steps", 16] - accuracy["epochs", 256]',
+        "all_rates(size, 512)",
+        "all_rates(size, 32)",
     ),
     Mutation(
-        "optimizers/large-batch#sharpness, larger rate",
+        "optimizers/large-batch#a larger rate",
         NOTEBOOK,
-        "Setting(digit_classifier, rate)",
-        "Setting(digit_classifier, min(rate, 0.3))",
+        'settings = {f"{rate:g}": Setting(digit_classifier, rate)',
+        'settings = {f"{rate:g}": Setting(digit_classifier, min(rate, 0.3))',
     ),
     Mutation(
         "optimizers/large-batch#sharpness, same rate",
@@ -951,10 +951,16 @@ MUTATIONS = [
         "{name: 0 * p.detach() for name, p in parameters.items()}",
     ),
     Mutation(
-        "optimizers/large-batch#a larger rate",
+        "optimizers/large-batch#sharpness, equal epochs",
         NOTEBOOK,
-        'repeat(256, epochs, "0.3", "1")',
-        'repeat(256, 512, "0.3", "1")',
+        "way[:, steps // 8 - 1]",
+        "way[:, 0 * steps]",
+    ),
+    Mutation(
+        "optimizers/large-batch#sharpness, larger rate",
+        NOTEBOOK,
+        "reached.int().argmax(1)]",
+        "-1]",
     ),
     Mutation(
         "optimizers/large-batch-distance#equal epochs",
@@ -965,8 +971,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/large-batch-distance#equal steps",
         NOTEBOOK,
-        'samples=share["steps"]',
-        'samples=moved["epochs", 256] / moved["steps", 16]',
+        "all_rates(size, 512)",
+        "all_rates(size, 32)",
     ),
     # 13, which rate Adam needs
     Mutation(
