@@ -141,7 +141,8 @@ def quadratic(
         first, last = x[..., :1], x[..., -1:]
         flat, steep = cos * first + sin * last, cos * last - sin * first
         turned = torch.cat([flat, x[..., 1:-1], steep], dim=-1)
-        weights = torch.tensor(curvatures, dtype=x.dtype, device=x.device)
+        # made on the CPU: under grad, torch 2.11 makes none on another device
+        weights = torch.tensor(curvatures, dtype=x.dtype).to(x.device)
         return (weights * turned.square()).sum(-1) / 2
 
     zeros = (0.0,) * dim
