@@ -857,7 +857,7 @@ MUTATIONS = [
         "optimizers/one-cycle#steps against constant",
         SCHEDULES,
         "return lr * factor if step < total_iters else lr * 1.0",
-        "return lr * factor if step < total_iters else lr / 3",
+        "return lr * factor if step < total_iters else lr / (1 + step)",
     ),
     Mutation(
         "optimizers/one-cycle#steps against cosine",
