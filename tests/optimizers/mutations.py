@@ -678,6 +678,18 @@ MUTATIONS = [
         "g.mean(0).square().sum() for g in lengths",
     ),
     Mutation(
+        "optimizers/sgd-noise#noise scale grows",
+        NOTEBOOK,
+        "/ rows.mean(0).square().sum()).item()",
+        "/ rows.square().sum(1).mean()).item()",
+    ),
+    Mutation(
+        "optimizers/gd-three-factors#mini-batches",
+        NOTEBOOK,
+        "lr = size / 640 * (1 - momentum) / (1 - dampening)",
+        "lr = size / 640 * (1 - momentum)",
+    ),
+    Mutation(
         "optimizers/gd-three-factors#plateau",
         SGD,
         "(grad, alpha=1 - group",
@@ -705,19 +717,19 @@ MUTATIONS = [
         "optimizers/gradient-accumulation#scaled",
         NOTEBOOK,
         "(weight * cross_entropy(logits, y[own])).backward()",
-        "cross_entropy(logits, y[own]).backward()",
+        "(weight * cross_entropy(logits.float(), y[own])).backward()",
     ),
     Mutation(
         "optimizers/gradient-accumulation#single precision",
         NOTEBOOK,
-        "[0.25] * 4, single",
-        "[1.0] * 4, single",
+        "(weight * cross_entropy(logits, y[own])).backward()",
+        "cross_entropy(logits, y[own]).backward()",
     ),
     Mutation(
         "optimizers/gradient-accumulation#unequal parts",
         NOTEBOOK,
-        "after_training(parts, [n / 64 for n in parts]",
-        "after_training(parts, [1 / 3] * 3",
+        "(weight * cross_entropy(logits, y[own])).backward()",
+        "(cross_entropy(logits, y[own]) / len(weights)).backward()",
     ),
     Mutation(
         "optimizers/gradient-accumulation#batch norm",
@@ -728,8 +740,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/gradient-accumulation#running statistics",
         NOTEBOOK,
-        "for p in ([16] * 4, [64])]",
-        "for p in ([32] * 2, [64])]",
+        "network.zero_grad()  # whatever",
+        "network.eval()  # whatever",
     ),
     Mutation(
         "optimizers/gradient-accumulation#tail",
@@ -970,9 +982,9 @@ MUTATIONS = [
     ),
     Mutation(
         "optimizers/large-batch#sharpness, same rate",
-        "dlkb.optimizers.curvature",
-        "{name: p.detach() for name, p in parameters.items()}",
-        "{name: 0 * p.detach() for name, p in parameters.items()}",
+        NOTEBOOK,
+        "steps=512, batch_size=size,",
+        "steps=512, batch_size=16,",
     ),
     Mutation(
         "optimizers/large-batch#sharpness, equal epochs",
