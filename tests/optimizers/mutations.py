@@ -692,8 +692,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/gd-three-factors#plateau",
         SGD,
-        "(grad, alpha=1 - group",
-        "(grad, alpha=1 + group",
+        "else (1 - dampening) * grad",
+        "else (1 + dampening) * grad",
     ),
     Mutation(
         "optimizers/gd-three-factors#equal ratio",
@@ -704,8 +704,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/gd-three-factors#averaged",
         SGD,
-        "(grad, alpha=1 - group",
-        "(grad, alpha=1 + 0 * group",
+        "else (1 - dampening) * grad",
+        "else grad",
     ),
     Mutation(
         "optimizers/gd-three-factors#speed",
@@ -752,8 +752,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/gradient-accumulation#weights",
         NOTEBOOK,
-        "size = min(k, count - i // k * k) if repaired else k",
-        "size = k",
+        "(min(k, count - i // k * k) if repaired else k)",
+        "k",
     ),
     # 10, which optimizer when
     Mutation(
@@ -983,8 +983,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/large-batch#sharpness, same rate",
         NOTEBOOK,
-        "steps=512, batch_size=size,",
-        "steps=512, batch_size=16,",
+        "sharp(networks(then), own_x, own_y)",
+        "sharp(networks(way[:, 0]), own_x, own_y)",
     ),
     Mutation(
         "optimizers/large-batch#sharpness, equal epochs",
