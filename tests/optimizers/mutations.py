@@ -898,8 +898,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/lr-3e-4#best rate",
         FRAMEWORK,
-        "average = peak(ema(beta2)) if amsgrad else ema(beta2)",
-        "average = unit()",
+        "corrected(ema(beta1), beta1),\n        of_squares(corrected(average, beta2))",
+        "velocity(beta1),\n        of_squares(corrected(average, beta2))",
     ),
     Mutation(
         "optimizers/lr-3e-4#lost in 100 steps",
