@@ -716,8 +716,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/gradient-accumulation#scaled",
         NOTEBOOK,
-        "(weight * cross_entropy(logits, y[own])).backward()",
-        "(weight * cross_entropy(logits.float(), y[own])).backward()",
+        "[1 / 4] * 4, **heavy",
+        "[1] * 4, **heavy",
     ),
     Mutation(
         "optimizers/gradient-accumulation#single precision",
@@ -728,8 +728,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/gradient-accumulation#unequal parts",
         NOTEBOOK,
-        "(weight * cross_entropy(logits, y[own])).backward()",
-        "(cross_entropy(logits, y[own]) / len(weights)).backward()",
+        "indices.split(parts)",
+        "indices.chunk(len(weights))",
     ),
     Mutation(
         "optimizers/gradient-accumulation#batch norm",
