@@ -391,7 +391,7 @@ MUTATIONS = [
         "(adam_update(0.01), nadam_update(0.01)),",
         "(adam_update(0.01), nadam_update(0.01, momentum_decay=1e6)),",
     ),
-    # 05, where Adam fails
+    # 06, where Adam fails
     Mutation(
         "optimizers/amsgrad#ends from the best points",
         NOTEBOOK,
@@ -476,7 +476,7 @@ MUTATIONS = [
         'samples=test["SWATS"][best["SWATS"]]',
         'samples=test["SWATS"][0]',
     ),
-    # 06, how to leave saddles and wells
+    # 07, how to leave saddles and wells
     Mutation(
         "optimizers/saddle#steps of descent",
         SURFACES,
@@ -543,7 +543,7 @@ MUTATIONS = [
         "across @ hessian @ across.mT - torch.diag_embed(mu.expand_as(x[:, 1:]))",
         "across @ hessian @ across.mT + 5 * torch.eye(x.shape[-1] - 1).to(x)",
     ),
-    # 08, which schedule
+    # 10, which schedule
     Mutation(
         "optimizers/lr-cosine#equal to torch",
         SCHEDULES,
@@ -652,7 +652,7 @@ MUTATIONS = [
         "bound = self.best * (1 + sign * self.threshold)",
         "bound = self.best + sign * self.threshold * abs(self.best)",
     ),
-    # 09, how large a batch may be
+    # 12, how large a batch may be
     Mutation(
         "optimizers/sgd-noise#mean",
         NOTEBOOK,
@@ -755,7 +755,7 @@ MUTATIONS = [
         "(min(k, count - i // k * k) if repaired else k)",
         "k",
     ),
-    # 10, which optimizer when
+    # 14, which optimizer when
     Mutation(
         "optimizers/modern-optimizers#Adafactor equals torch's",
         "dlkb.optimizers.adafactor",
@@ -919,7 +919,7 @@ MUTATIONS = [
         "return math.sqrt(lrs[best[0]] * lrs[best[1]])",
         "return lrs[best[0]]",
     ),
-    # 12, whether a large batch generalizes worse
+    # 13, whether a large batch generalizes worse
     Mutation(
         "optimizers/linear-scaling#collapse",
         NOTEBOOK,
@@ -1010,7 +1010,7 @@ MUTATIONS = [
         "all_rates(size, 512)",
         "all_rates(size, 32)",
     ),
-    # 13, which rate Adam needs
+    # 05, which rate Adam needs
     Mutation(
         "optimizers/adam-default-rate#through LambdaLR",
         SCHEDULES,
@@ -1071,7 +1071,7 @@ MUTATIONS = [
         'tuned = best["Adam"]',
         "tuned = 1",
     ),
-    # 07, what second order buys
+    # 08, what second order buys
     Mutation(
         "optimizers/second-order#error of the matrix",
         NOTEBOOK,
@@ -1132,7 +1132,7 @@ MUTATIONS = [
         '"Newton": descend_by(tilted, points, newton_rule, 60)',
         '"Newton": descend_by(tilted, points, absolute_rule, 60)',
     ),
-    # 16, whether L-BFGS converges
+    # 09, whether L-BFGS converges
     Mutation(
         "optimizers/lbfgs-nonconvex#share that reaches the minimum",
         SECOND_ORDER,
