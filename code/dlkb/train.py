@@ -7,6 +7,7 @@ A comparison of settings needs several seeds; small networks spend most of their
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
@@ -214,9 +215,12 @@ def fit_many(
         orders: for each seed, (T, B) indices of its batches among all samples, such as ``class_order`` gives.
         record: maps the parameters of one setting after a step, each (S, ...), to what to keep, (S, ...).
         stack: train vectorized, or in a loop; None for what is faster.
+    Networks are stacked only if they differ in their parameters and buffers alone; parameters that do not
+    require a gradient stay as they are.
     Returns: ``Runs``.
     Raises: ValueError: if there is nothing to train, ``splits`` or ``orders`` are not one a seed or differ in
-        size, both ``orders`` and ``steps`` or ``batch_size`` are given, or an order holds held-out samples.
+        size, both ``orders`` and ``steps`` or ``batch_size`` are given, an order holds held-out samples, or
+        ``stack`` is True and a setting's networks cannot be stacked.
     References: torch.func, after Bradbury et al., JAX, 2018.
     """
     _check(settings, seeds, splits, orders, (steps, batch_size))
@@ -239,13 +243,8 @@ def fit_many(
     kept: dict[str, Tensor] = {}
     for names in _same_architecture(models):
         group = {name: settings[name] for name in names}
-        example = models[names[0]][0]
-        pays = (
-            _stacking_pays(example, x[:2], len(batches[0, 0]))
-            if stack is None
-            else stack
-        )
-        train_group = _fit_stacked if pays else _fit_looped
+        stacked = _stack(models[names[0]], x[:2], len(batches[0, 0]), stack)
+        train_group = _fit_stacked if stacked else _fit_looped
         train_group(group, models, x, y, batches, loss, record, curves, kept)
     return Runs(
         tuple(settings),
@@ -376,6 +375,9 @@ def _fit_stacked(settings, models, x, y, batches, loss, record, curves, kept) ->
     parameters, buffers = stack_module_state(members)
     parameters = {name: p.detach() for name, p in parameters.items()}
     skeleton = members[0].train()
+    requires_grad = {n: p.requires_grad for n, p in skeleton.named_parameters()}
+    frozen = [name for name, required in requires_grad.items() if not required]
+    buffers |= {name: parameters.pop(name) for name in frozen}  # used, not trained
     seeds = batches.shape[0]
 
     def constant(kind: str) -> Tensor:
@@ -404,15 +406,16 @@ def _fit_stacked(settings, models, x, y, batches, loss, record, curves, kept) ->
         if record is not None:
             for index in range(len(settings)):
                 own = slice(index * seeds, (index + 1) * seeds)
+                state = parameters | buffers
                 records.append(
-                    record({name: p[own].clone() for name, p in parameters.items()})
+                    record({name: state[name][own].clone() for name in requires_grad})
                 )
     loss_of = torch.stack(history, dim=-1).view(len(settings), seeds, -1)  # (G, S, T)
     for index, name in enumerate(settings):
         curves[name] = loss_of[index]
         if record is not None:
             kept[name] = torch.stack(records[index :: len(settings)], dim=1)
-    _write_back(members, parameters, buffers)
+    _write_back(members, parameters | buffers)
 
 
 def _fit_looped(settings, models, x, y, batches, loss, record, curves, kept) -> None:
@@ -447,12 +450,10 @@ def _fit_looped(settings, models, x, y, batches, loss, record, curves, kept) -> 
 
 
 @torch.no_grad()
-def _write_back(members: list[nn.Module], parameters: dict, buffers: dict) -> None:
+def _write_back(members: list[nn.Module], state: dict[str, Tensor]) -> None:
     for index, member in enumerate(members):
-        for name, p in member.named_parameters():
-            p.copy_(parameters[name][index])
-        for name, b in member.named_buffers():
-            b.copy_(buffers[name][index])
+        for name, own in [*member.named_parameters(), *member.named_buffers()]:
+            own.copy_(state[name][index])
 
 
 @torch.no_grad()
@@ -483,12 +484,80 @@ def _seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
 
 
 def _same_architecture(models: Mapping[str, list[nn.Module]]) -> list[list[str]]:
-    """Names of settings whose networks can be stacked: same modules, same shapes."""
-    groups: dict[tuple, list[str]] = {}
-    for name, (model, *_) in models.items():
-        shapes = tuple((n, tuple(t.shape)) for n, t in model.state_dict().items())
-        groups.setdefault((repr(model), type(model), shapes), []).append(name)
-    return list(groups.values())
+    """Names of settings whose networks can be stacked: one code and one configuration, shapes included.
+
+    A setting whose own networks differ from seed to seed stands alone; see ``_alike``.
+    """
+    groups: list[list[str]] = []
+    for name, own in models.items():
+        for group in groups:
+            if all(_alike(models[group[0]][0], model) for model in own):
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return groups
+
+
+def _alike(first: nn.Module, second: nn.Module) -> bool:
+    """Whether the first network's code computes the second's function, given the second's parameters.
+
+    What a module holds beside parameters and buffers must be equal: a string such as ``repr`` need not show
+    it. Objects that cannot be compared, hooks among them, count as different.
+    """
+    pairs = list(zip_longest(first.named_modules(), second.named_modules()))
+    if any(a is None or b is None or a[0] != b[0] for a, b in pairs):
+        return False
+    return all(
+        type(a) is type(b)
+        and _equal(_configuration(a), _configuration(b))
+        and _shapes(a) == _shapes(b)
+        for (_, a), (_, b) in pairs
+    )
+
+
+def _configuration(module: nn.Module) -> dict[str, object]:
+    held = ("_parameters", "_buffers", "_modules")
+    return {name: value for name, value in vars(module).items() if name not in held}
+
+
+def _shapes(module: nn.Module) -> list[tuple]:
+    own = [
+        *module.named_parameters(recurse=False),
+        *module.named_buffers(recurse=False),
+    ]
+    return [(name, t.shape, t.dtype, t.requires_grad) for name, t in own]
+
+
+def _equal(first: object, second: object) -> bool:
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict):
+        return list(first) == list(second) and all(
+            _equal(first[key], second[key]) for key in first
+        )
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(_equal, first, second))
+    try:
+        return bool(first == second)
+    except (TypeError, ValueError):  # an array's comparison has no single truth
+        return False
+
+
+def _stack(
+    own: Sequence[nn.Module], sample: Tensor, batch_size: int, wanted: bool | None
+) -> bool:
+    """Whether to stack a group, given the networks of its first setting."""
+    if not all(_alike(own[0], model) for model in own[1:]):
+        if wanted:
+            raise ValueError(
+                "stack=True needs networks that differ in their parameters only: got a setting whose "
+                "networks differ from seed to seed in what they hold, such as a hook; leave stack out"
+            )
+        return False
+    return _stacking_pays(own[0], sample, batch_size) if wanted is None else wanted
 
 
 def _stacking_pays(model: nn.Module, sample: Tensor, batch_size: int) -> bool:

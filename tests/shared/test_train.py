@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from torch import nn
 from dlkb.train import (
     Setting,
     _multiplications,
+    _same_architecture,
     _stacking_pays,
     batch_order,
     class_order,
@@ -278,6 +280,91 @@ def test_a_norm_without_running_statistics_can_be_trained():
     norm = nn.BatchNorm1d(64, track_running_stats=False, dtype=torch.float64)
     make = lambda: nn.Sequential(nn.Flatten(), norm, nn.Linear(64, 4).double())
     assert torch.isfinite(run(settings={"a": Setting(make, 0.1)}).loss).all()
+
+
+class Scaled(nn.Module):
+    """Holds what its ``repr`` does not show."""
+
+    def __init__(self, factor, activation=torch.tanh):
+        super().__init__()
+        self.factor, self.activation = factor, activation
+        self.linear = nn.Linear(64, 4, dtype=torch.float64)
+
+    def forward(self, x):
+        return self.linear(self.activation(torch.as_tensor(self.factor) * x.flatten(1)))
+
+
+def hooked():
+    model = mlp()()
+    model[1].register_forward_hook(lambda module, inputs, output: 2 * output)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (lambda: Scaled(1.0), lambda: Scaled(3.0)),
+        (lambda: Scaled(torch.ones(64)), lambda: Scaled(torch.arange(64.0))),
+        (lambda: Scaled(np.ones(64)), lambda: Scaled(np.arange(64.0))),
+        (lambda: Scaled(1.0), lambda: Scaled(1.0, torch.relu)),
+        (mlp(), hooked),
+        (
+            lambda: nn.Sequential(nn.Flatten(), Scaled(1.0)),
+            lambda: nn.Sequential(nn.Flatten(), Scaled(3.0)),
+        ),
+    ],
+    ids=["number", "tensor", "array", "function", "hook", "nested"],
+)
+def test_networks_that_differ_beside_their_parameters_are_trained_each_with_its_own_code(
+    first, second
+):
+    """Fails if networks of one ``repr`` and one set of shapes are trained with the first one's code."""
+    together = run(settings={"a": Setting(first, 0.1), "b": Setting(second, 0.1)})
+    alone = run(settings={"b": Setting(second, 0.1)}, stack=False)
+    torch.testing.assert_close(together.loss[1:], alone.loss, rtol=0, atol=1e-10)
+    assert (together.loss[0] - together.loss[1]).abs().min() > 1e-6
+
+
+def test_a_setting_whose_networks_differ_from_seed_to_seed_is_looped():
+    make = lambda: Scaled(1.0 + torch.rand(()).item())
+    free, looped = (
+        run(settings={"a": Setting(make, 0.1)}, stack=stack) for stack in (None, False)
+    )
+    torch.testing.assert_close(free.loss, looped.loss, rtol=0, atol=1e-10)
+    with pytest.raises(ValueError, match="differ in their parameters only"):
+        run(settings={"a": Setting(make, 0.1)}, stack=True)
+
+
+def test_equal_networks_are_stacked_together():
+    """Fails if what is equal but not identical counts as different: all would be looped, which is slower."""
+    models = {
+        str(n): [Scaled(torch.ones(64)), Scaled(torch.ones(64))] for n in range(2)
+    }
+    models |= {str(n): [cnn()] for n in (2, 3)} | {"4": [Scaled(torch.zeros(64))]}
+    assert _same_architecture(models) == [["0", "1"], ["2", "3"], ["4"]]
+
+
+def test_frozen_parameters_stay_as_they_are():
+    """Fails if every parameter is trained, or decays, when networks are stacked."""
+
+    def make():
+        model = mlp()()
+        model[1].weight.requires_grad_(False)
+        return model
+
+    names = lambda parameters: torch.stack(
+        [p.flatten(1).norm(dim=1) for p in parameters.values()], dim=1
+    )
+    setting = {"a": Setting(make, 0.1, momentum=0.9, weight_decay=0.1)}
+    stacked, looped = (
+        run(settings=setting, stack=s, record=names) for s in (True, False)
+    )
+    torch.testing.assert_close(stacked.recorded, looped.recorded, rtol=0, atol=1e-10)
+    for seed, model in zip(SEEDS, stacked.models["a"], strict=True):
+        torch.manual_seed(seed)
+        fresh = make()
+        assert torch.equal(model[1].weight, fresh[1].weight)
+        assert not torch.equal(model[3].weight, fresh[3].weight)
 
 
 def given(orders, **options):
