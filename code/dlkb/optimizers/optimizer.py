@@ -175,23 +175,28 @@ class Optimizer(torch.optim.Optimizer):
                 )
 
     def _check_gradients(self) -> None:
-        """Layout, and NaN or infinity: one sum a gradient, one look at all sums of a device and dtype."""
-        gradients = [
-            (number, index, param.grad)
-            for number, group in enumerate(self.param_groups)
-            for index, param in enumerate(group["params"])
-            if param.grad is not None
-        ]
-        sums: dict[tuple, list[Tensor]] = {}
-        for number, index, grad in reversed(gradients):  # the first ones stay cached
-            if grad.layout is not torch.strided or torch.strided not in self.layouts:
-                self._check_layout(number, index, grad)
-            sums.setdefault((grad.device, grad.dtype), []).append(grad.sum())
+        """Layout, and NaN or infinity: one sum a gradient, one look at all sums of a device."""
+        params = [param for group in self.param_groups for param in group["params"]]
+        gradients = [param.grad for param in params if param.grad is not None]
+        dense = torch.strided in self.layouts
+        if not (dense and all(grad.layout is torch.strided for grad in gradients)):
+            self._each_gradient(self._check_layout)
+        sums: dict[torch.device, list[Tensor]] = {}
+        for grad in reversed(gradients):  # the first ones stay cached
+            sums.setdefault(grad.device, []).append(grad.sum())
         # a sum is not finite if a term is not; as it may overflow, the terms have the last word
-        if all(torch.stack(same).isfinite().all() for same in sums.values()):
-            return
-        for number, index, grad in gradients:
-            _check_finite(grad, self._name(number, index))
+        if not all(torch.stack(same).isfinite().all() for same in sums.values()):
+            self._each_gradient(
+                lambda number, index, grad: _check_finite(
+                    grad, self._name(number, index)
+                )
+            )
+
+    def _each_gradient(self, check: Callable[[int, int, Tensor], None]) -> None:
+        for number, group in enumerate(self.param_groups):
+            for index, param in enumerate(group["params"]):
+                if param.grad is not None:
+                    check(number, index, param.grad)
 
     def _check_layout(self, number: int, index: int, grad: Tensor) -> None:
         if grad.layout not in self.layouts:
@@ -204,7 +209,7 @@ class Optimizer(torch.optim.Optimizer):
                 f"{self._name(number, index)}; {fix}"
             )
         decay = self.param_groups[number].get("weight_decay", 0)
-        if decay != 0:
+        if decay != 0 and grad.layout is not torch.strided:
             raise ValueError(
                 f"weight decay would make a sparse gradient dense, so it must be 0: got weight_decay={decay} "
                 f"for {self._name(number, index)}; give that parameter a group of its own"
