@@ -363,6 +363,13 @@ def test_wrong_pairs():
         ValueError, match=r"key must have the shape of query, \(3, 2\).*got \(4, 2\)"
     ):
         info_nce_loss(x, torch.zeros(4, 2))
+    # A promotion in silence would hide an encoder of another precision; matmul's own message names m1, m2.
+    for other in (torch.float64, torch.float16):
+        with pytest.raises(
+            TypeError,
+            match=rf"key must have the dtype of query, torch\.float32.*got {other}; use key\.to",
+        ):
+            info_nce_loss(x, x.to(other))
     for bad in (0, -0.1, math.nan):
         with pytest.raises(
             ValueError, match=f"temperature must be positive: got {bad}"

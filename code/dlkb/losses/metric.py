@@ -84,12 +84,12 @@ def info_nce_loss(
     limits the mutual information that the loss can show. ``symmetric`` takes the mean with the loss of
     finding each key's query, as CLIP does.
     Args:
-        query, key: (N, D), floating point; their lengths do not matter.
+        query, key: (N, D), floating point, of one dtype; their lengths do not matter.
         temperature: positive.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``, over the pairs.
     Returns: (N,), or a scalar; dtype of ``query``.
-    Raises: TypeError: if one is not floating point. ValueError: for shapes that differ or are not (N, D),
-        temperature that is not positive, or an unknown reduction.
+    Raises: TypeError: if one is not floating point, or dtypes differ. ValueError: for shapes that differ or
+        are not (N, D), temperature that is not positive, or an unknown reduction.
     Example:
         >>> info_nce_loss(torch.eye(2), torch.eye(2), temperature=1.0)  # -log(e / (e + 1))
         tensor(0.3133)
@@ -108,6 +108,11 @@ def info_nce_loss(
         raise ValueError(
             f"key must have the shape of query, {tuple(query.shape)}, row i belonging to row i: "
             f"got {tuple(key.shape)}"
+        )
+    if key.dtype != query.dtype:
+        raise TypeError(
+            f"key must have the dtype of query, {query.dtype}, since each is scored against the other: "
+            f"got {key.dtype}; use key.to(query.dtype)"
         )
     scores = _unit(query) @ _unit(key).T / temperature  # (N queries, N keys)
     if not len(query):
