@@ -172,6 +172,18 @@ SAME_JOB = {
         *("triplet_margin_loss", "TripletMarginLoss", "pairwise_distance"),
         *("triplet_margin_with_distance_loss", "cosine_similarity", "cdist"),
     },
+    "initialization": {
+        *("sigmoid", "Sigmoid", "expit", "tanh", "Tanh", "relu", "ReLU", "relu6"),
+        *("ReLU6", "hardtanh", "Hardtanh", "leaky_relu", "LeakyReLU", "prelu", "elu"),
+        *("ELU", "celu", "selu", "SELU", "softplus", "Softplus", "logsigmoid"),
+        *("silu", "SiLU", "hardsigmoid", "Hardsigmoid", "hardswish", "Hardswish"),
+        *("gelu", "GELU", "mish", "Mish", "logaddexp", "calculate_gain"),
+        *("_calculate_fan_in_and_fan_out", "_calculate_correct_fan"),
+        *("xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_"),
+        *("orthogonal_", "orthogonal", "trunc_normal_", "eye_", "dirac_"),
+        *("reset_parameters", "clip_grad_norm_", "clip_grad_value_"),
+        *("get_total_norm", "clip_grads_with_norm_"),
+    },
     "receptive_field": set(),  # torch has no such functions
     "optimizers": {
         *("LambdaLR", "MultiplicativeLR", "ConstantLR", "StepLR", "MultiStepLR"),
