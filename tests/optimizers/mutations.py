@@ -1044,14 +1044,20 @@ MUTATIONS = [
     Mutation(
         "optimizers/adam-default-rate#gained by falling",
         NOTEBOOK,
-        "(found[n][best[n], :, 1] for n in",
-        '(found[n][best[n] if "," in n else 1, :, 1] for n in',
+        "(found[name][best[name], :, 1] for name in",
+        '(found[name][best[name] if "," in name else 0, :, 1] for name in',
     ),
     Mutation(
         "optimizers/adam-rate-floor#late rates over SGD's",
         NOTEBOOK,
-        'tuned = best["Adam"]',
-        "tuned = 1",
+        'sgd_rate = 10 * HIGHER[best["SGD"]]',
+        'sgd_rate = HIGHER[best["SGD"]]',
+    ),
+    Mutation(
+        "optimizers/adam-rate-floor#late rates over SGD's",
+        NOTEBOOK,
+        "/ (1 - 0.999**state.step)",
+        "/ 1",
     ),
     Mutation(
         "optimizers/adam-rate-floor#gain at 0.001",
@@ -1063,13 +1069,13 @@ MUTATIONS = [
         "optimizers/adam-rate-floor#gain when tuned",
         NOTEBOOK,
         'tuned = best["Adam"]',
-        "tuned = 1",
+        "tuned = 0",
     ),
     Mutation(
         "optimizers/adam-rate-floor#gain by AdaBound",
         NOTEBOOK,
         'tuned = best["Adam"]',
-        "tuned = 1",
+        "tuned = 0",
     ),
     # 08, what second order buys
     Mutation(
