@@ -205,6 +205,12 @@ MUTATIONS = [
         "top = current",
     ),
     Mutation(
+        "optimizers/one-framework#eight methods",
+        FRAMEWORK,
+        "smooth(state.steps, m / (V.sqrt() + eps), step)",
+        "smooth(state.steps, m / (V + eps).sqrt(), step)",
+    ),
+    Mutation(
         "optimizers/one-framework#what lies outside",
         NOTEBOOK,
         "asked.append(w + MU * v)",
@@ -233,6 +239,18 @@ MUTATIONS = [
         FRAMEWORK,
         "psi = of_squares(total())\n",
         "psi = lambda *a: total()(a[0], a[1].square().sum(-1, keepdim=True), a[2])\n",
+    ),
+    Mutation(
+        "optimizers/per-dimension-lr#loss saved, both to zero",
+        "dlkb.optimizers.rare_features",
+        "x = (drawn < frequency)",
+        "x = (drawn < frequency.mean())",
+    ),
+    Mutation(
+        "optimizers/per-dimension-lr#loss saved, both to zero",
+        FRAMEWORK,
+        "return lambda memory, value, step: moment(memory, value.square(), step)",
+        "return lambda memory, value, step: moment(memory, value.square().sum(-1, keepdim=True), step)",
     ),
     Mutation(
         "optimizers/rmsprop#equal to torch",
@@ -281,12 +299,6 @@ MUTATIONS = [
         FRAMEWORK,
         "return make_update(last(), psi, rate, eps=eps, weight_decay=weight_decay)",
         "return make_update(last(), psi, rate, eps=eps, weight_decay=weight_decay + 0.01)",
-    ),
-    Mutation(
-        "optimizers/adagrad-l2#descent from the least norm",
-        "dlkb.optimizers.paths",
-        "state, path = UpdateState(start), []",
-        "state, path = UpdateState(start + 1), []",
     ),
     Mutation(
         "optimizers/adagrad-l2#to the nearest ridge solution",
@@ -386,10 +398,22 @@ MUTATIONS = [
         "return beta1",
     ),
     Mutation(
+        "optimizers/nadam#equal to torch",
+        FRAMEWORK,
+        "now, ahead = mu(step), mu(step + 1)",
+        "now, ahead = mu(step - 1), mu(step)",
+    ),
+    Mutation(
+        "optimizers/nadam#first step without schedule",
+        FRAMEWORK,
+        "ahead / (1 - product * ahead) * mean",
+        "ahead / (1 - product) * mean",
+    ),
+    Mutation(
         "optimizers/nadam#the gradient ahead",
-        NOTEBOOK,
-        "(adam_update(0.01), nadam_update(0.01)),",
-        "(adam_update(0.01), nadam_update(0.01, momentum_decay=1e6)),",
+        FRAMEWORK,
+        "return beta1 * (1 - 0.5 * 0.96 ** (step * momentum_decay))",
+        "return beta1",
     ),
     # 06, where Adam fails
     Mutation(
