@@ -435,6 +435,12 @@ MUTATIONS = [
         "memory = (1 - beta) * memory + beta * value",
     ),
     Mutation(
+        "optimizers/amsgrad#period from which the default fails",
+        FRAMEWORK,
+        "m / (V.sqrt() + eps)",
+        "m / (V + eps).sqrt().sqrt()",
+    ),
+    Mutation(
         "optimizers/amsgrad#distance from torch",
         FRAMEWORK,
         "return top, (top, inner)",
@@ -447,13 +453,13 @@ MUTATIONS = [
         "torch.maximum(memory, 0.99 * memory + 0.01 * value)",
     ),
     Mutation(
-        "optimizers/adaptive-generalization#errors of SGD",
+        "optimizers/adaptive-generalization#errors of descent",
         FRAMEWORK,
         "m / (V.sqrt() + eps)",
         "m.sign() / (V.sqrt() + eps)",
     ),
     Mutation(
-        "optimizers/adaptive-generalization#errors less the minority",
+        "optimizers/adaptive-generalization#errors other than the minority",
         LEARNED_BY_HEART,
         "own[:, 0], own[:, 1:] = 1, (y < 0).to(x).unsqueeze(1)",
         "own[:, 0], own[:, 1:] = 1, 0.2 * (y < 0).to(x).unsqueeze(1)",
@@ -463,6 +469,12 @@ MUTATIONS = [
         FRAMEWORK,
         "m / (V.sqrt() + eps)",
         "m / (V + eps).sqrt().sqrt()",
+    ),
+    Mutation(
+        "optimizers/adaptive-generalization#errors from single samples",
+        NOTEBOOK,
+        "[:batch]",
+        "[:40]",
     ),
     Mutation(
         "optimizers/adaptive-generalization#SGD less Adam on digits",
