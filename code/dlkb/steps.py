@@ -10,7 +10,8 @@ __all__ = ["Steps", "step_through"]
 SHOW = (
     "const p=this.closest('.dlkb-steps'),f=p.querySelectorAll('g.frame');"
     "f.forEach((g,i)=>g.setAttribute('display',i==this.value?'inline':'none'));"
-    "p.querySelector('output').value=f[this.value].dataset.label"
+    "const t=f[this.value].dataset.label;"
+    "p.querySelector('output').value=t;this.setAttribute('aria-valuetext',t)"
 )
 PLAY = (
     "const r=this.parentNode.querySelector('input');"
@@ -45,7 +46,8 @@ def step_through(
 ) -> Steps:
     """One frame at a time, chosen by a slider or played; without JavaScript the first frame stands.
 
-    Conventions: no id and no other host is named, so that output is the same each time and off the net.
+    Conventions: no id and no other host is named, so that output is the same each time and off the net. The
+    slider takes the arrow keys, Home and End, and reads out the frame's label; the drawing is read as ``title``.
     Args:
         frames: SVG elements as text, one string a frame. Round their numbers: output is compared as text.
         labels: what stands beside the slider, one for each frame.
@@ -71,12 +73,13 @@ def step_through(
     page = (
         f'<div class="dlkb-steps" style="max-width:{width}px;color:{INK}">\n'
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}" '
-        f'style="display:block;width:100%;height:auto">\n{still}\n{drawn}\n</svg>\n'
-        f'<div style="display:flex;gap:0.7em;align-items:center">'
+        f'style="display:block;width:100%;height:auto">\n<g aria-hidden="true">\n{still}\n{drawn}\n</g>\n</svg>\n'
+        f'<div style="display:flex;gap:0.7em;align-items:center;flex-wrap:wrap">'
         f'<button type="button" onclick="{escape(PLAY)}">Play</button>'
         f'<input type="range" min="0" max="{len(frames) - 1}" value="0" aria-label="step" '
-        f'style="flex:1" oninput="{escape(SHOW)}">'
-        f'<output style="min-width:12em">{escape(labels[0])}</output></div>\n</div>'
+        f'aria-valuetext="{escape(labels[0])}" '
+        f'style="flex:1 1 8em;min-width:0" oninput="{escape(SHOW)}">'
+        f'<output aria-live="off" style="min-width:12em">{escape(labels[0])}</output></div>\n</div>'
     )
     return Steps(
         page, f"{len(frames)} steps, from {labels[0]} to {labels[-1]}: {title}"

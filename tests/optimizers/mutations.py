@@ -532,6 +532,12 @@ MUTATIONS = [
         "m / (V.sqrt() + 100 * eps + 1e-3)",
     ),
     Mutation(
+        "optimizers/saddle#steps of AdaGrad at a tenth of the rate",
+        FRAMEWORK,
+        "psi = of_squares(total())",
+        "psi = of_squares(corrected(ema(0.99), 0.99))",
+    ),
+    Mutation(
         "optimizers/saddle#steps at 45 degrees over 0",
         NOTEBOOK,
         "(points.unsqueeze(-2) @ turn).squeeze(-2)))",
@@ -560,6 +566,12 @@ MUTATIONS = [
         SURFACES,
         "grad = grad + noise * drawn",
         "grad = grad + 20 * noise * drawn",
+    ),
+    Mutation(
+        "optimizers/local-minima#distinct with ten times the noise",
+        SURFACES,
+        "grad = grad + noise * drawn",
+        "grad = grad + drawn",
     ),
     Mutation(
         "optimizers/local-minima#restarts of OneCycle",

@@ -38,8 +38,20 @@ def test_it_is_named_for_who_does_not_see_it():
     assert soup.button.text == "Play"
 
 
+def test_the_slider_speaks_of_the_label_and_not_of_the_frames_number():
+    soup = parsed()
+    assert soup.input["aria-valuetext"] == soup.output.text == "a"
+    assert "this.setAttribute('aria-valuetext',t)" in soup.input["oninput"]
+
+
+def test_the_drawing_is_read_as_its_title_alone():
+    (drawn,) = parsed().svg.find_all(recursive=False)
+    assert drawn["aria-hidden"] == "true"
+    assert len(drawn.select("g.frame")) == 3
+
+
 def test_what_is_still_lies_below_the_frames():
-    children = parsed(still="<circle r='1'/>").svg.find_all(recursive=False)
+    children = parsed(still="<circle r='1'/>").svg.g.find_all(recursive=False)
     assert [c.name for c in children] == ["circle", "g", "g", "g"]
 
 
