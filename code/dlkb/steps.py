@@ -46,8 +46,8 @@ def step_through(
 ) -> Steps:
     """One frame at a time, chosen by a slider or played; without JavaScript the first frame stands.
 
-    Conventions: no id and no other host is named, so that output is the same each time and off the net. The
-    slider takes the arrow keys, Home and End, and reads out the frame's label; the drawing is read as ``title``.
+    Conventions: no id and no other host is named, so that output is the same each time and off the net.
+    The slider takes the arrow keys, Home and End, and speaks the frame's label; the drawing speaks ``title``.
     Args:
         frames: SVG elements as text, one string a frame. Round their numbers: output is compared as text.
         labels: what stands beside the slider, one for each frame.
@@ -73,7 +73,8 @@ def step_through(
     page = (
         f'<div class="dlkb-steps" style="max-width:{width}px;color:{INK}">\n'
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}" '
-        f'style="display:block;width:100%;height:auto">\n<g aria-hidden="true">\n{still}\n{drawn}\n</g>\n</svg>\n'
+        f'style="display:block;width:100%;height:auto">\n'
+        f'<g aria-hidden="true">\n{still}\n{drawn}\n</g>\n</svg>\n'
         f'<div style="display:flex;gap:0.7em;align-items:center;flex-wrap:wrap">'
         f'<button type="button" onclick="{escape(PLAY)}">Play</button>'
         f'<input type="range" min="0" max="{len(frames) - 1}" value="0" aria-label="step" '
