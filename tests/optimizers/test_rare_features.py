@@ -86,6 +86,37 @@ def test_training_learns_the_truth(data):
     assert (data.divergence(weights) < start / 5).all()
 
 
+def test_a_rate_is_chosen_by_some_sets_and_reported_on_the_others(data):
+    # Would catch: a choice by all sets, reports on those that chose, or errors with another rate.
+    rates = torch.tensor([[0.001], [0.05], [0.5], [8.0]], dtype=torch.float64)
+    found = data.tuned(sgd_update(rates), rates=4, tune=2, batch_size=8)
+    alone = [data.train(sgd_update(rate.item()), batch_size=8) for rate in rates]
+    curve = torch.cat([data.divergence(weights) for weights in alone], 1)
+    torch.testing.assert_close(found.curve, curve)
+    best = curve[:2].mean(0).argmin().item()
+    assert 0 < best < 3
+    assert found.best == best
+    torch.testing.assert_close(found.loss, curve[2:, best])
+    error = (alone[best] - data.truth)[2:, 0].square() / 1.5**2
+    torch.testing.assert_close(found.error, error)
+
+
+def test_the_choice_is_that_of_the_first_sets():
+    # By hand: one feature, one sample, one step; the labels are 1, then 0, and the truth says 1.
+    one = torch.ones(2, 1, 1)
+    y = torch.tensor([[1.0], [0.0]])
+    data = RareFeatures(2 * one, one, y, one, torch.ones(2, 1))
+    found = data.tuned(sgd_update(torch.tensor([[0.0], [2.0]])), rates=2, tune=1)
+    assert found.best == 1  # the second set would choose 0
+    assert found.error.item() == ((-1 - 2) / 2) ** 2
+
+
+@pytest.mark.parametrize("tune", [0, 5, -1])
+def test_some_sets_must_choose_and_some_report(data, tune):
+    with pytest.raises(ValueError, match=f"from 1 to 4, one less.*got {tune}"):
+        data.tuned(sgd_update(0.1), rates=1, tune=tune)
+
+
 def test_data_can_be_given_by_hand():
     # One sample with its one feature: the gradient from 0 is sigmoid(0) - 1 = -1/2.
     one = torch.ones(1, 1, 1)

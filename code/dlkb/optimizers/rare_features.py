@@ -1,6 +1,7 @@
 """Logistic regression on features that are there in some samples only, where one rate for all is poor."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -8,7 +9,23 @@ from torch.nn.functional import softplus
 
 from dlkb.optimizers.framework import Update, UpdateState
 
-__all__ = ["RareFeatures", "draw_rare_features"]
+__all__ = ["RareFeatures", "TunedRate", "draw_rare_features"]
+
+
+class TunedRate(NamedTuple):
+    """What ``RareFeatures.tuned`` found. S sets, R rates, d features; the first ``tune`` sets choose.
+
+    Args:
+        curve: (S, R), the divergence of each set with each rate.
+        best: index of the rate with the least mean divergence over the sets that choose.
+        loss: (S - tune,), the divergence with that rate of the sets that report.
+        error: (S - tune, d), squared distances of their weights from the truth, over the truth's square.
+    """
+
+    curve: Tensor
+    best: int
+    loss: Tensor
+    error: Tensor
 
 
 @dataclass(frozen=True)
@@ -58,6 +75,32 @@ class RareFeatures:
         # KL(p || q) of a coin, with p log p + ... written by the true logits: no difference of logarithms
         excess = softplus(logits) - softplus(true_logits)
         return (excess - self.new_p.unsqueeze(1) * (logits - true_logits)).mean(-1)
+
+    def tuned(
+        self, update: Update, rates: int, tune: int, batch_size: int = 4
+    ) -> TunedRate:
+        """Train with several rates; choose one by the first sets, and report on the others.
+
+        Args:
+            update, rates, batch_size: as for ``train``.
+            tune: how many sets choose, from 1 to S - 1.
+        Raises: ValueError: if none would choose, or none report.
+        Example:
+            >>> from dlkb.optimizers.framework import sgd_update
+            >>> data = draw_rare_features(3, torch.tensor([0.5, 0.1]), samples=20)
+            >>> data.tuned(sgd_update(torch.tensor([[0.0], [0.5]])), rates=2, tune=1).error.shape
+            torch.Size([2, 2])
+        """
+        if not 1 <= tune < len(self.truth):
+            raise ValueError(
+                f"tune must be from 1 to {len(self.truth) - 1}, one less than the sets: got {tune}"
+            )
+        weights = self.train(update, rates, batch_size)
+        curve = self.divergence(weights)
+        best = int(curve[:tune].mean(0).argmin())
+        truth = self.truth[tune:, 0]
+        error = ((weights[tune:, best] - truth) / truth).square()
+        return TunedRate(curve, best, curve[tune:, best], error)
 
 
 def draw_rare_features(
