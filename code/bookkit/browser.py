@@ -33,6 +33,7 @@ OPTIONS = (
     *("--disable-gpu", "--disable-background-networking", "--no-first-run"),
     f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HOST}",  # no other host is ever reached
 )
+DESK, PHONE = 1280, 390  # pixels that a window is wide
 READABLE = 3.0  # contrast of large text and graphics, WCAG 2.1, 1.4.3 and 1.4.11
 
 
@@ -143,14 +144,16 @@ class Visit:
     links: list[str] = field(default_factory=list)  # within the site
     anchors: set[str] = field(default_factory=set)
     figures: dict[str, list[Figure]] = field(default_factory=dict)  # by theme
-    wider: int = 0  # pixels by which the page is wider than the window
+    wider: dict[int, int] = field(default_factory=dict)  # pixels, by window's width
 
 
 class Visitor:
-    """Opens the pages of a folder in a browser."""
+    """Opens the pages of a folder in a browser; visits them one after another in one tab, where what all
+    pages load is fetched and compiled once."""
 
     def __init__(self, browser: Any, base: str):
         self.browser, self.base = browser, base
+        self.tab = browser.new_context().new_page()
 
     def open(self, page: str, **options: Any) -> Any:
         """A playwright page, in a context of its own; options such as ``viewport``."""
@@ -158,22 +161,24 @@ class Visitor:
         tab.goto(f"{self.base}/{page}")
         return tab
 
-    def visit(self, page: str, width: int = 1280) -> Visit:
-        """Open a page, let its scripts finish, and look at it in light and dark."""
-        context = self.browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="light"
-        )
-        tab, visit = context.new_page(), Visit(page)
-        tab.on("console", lambda m: self._console(visit, m))
-        tab.on("pageerror", lambda error: visit.errors.append(str(error)))
-        tab.on("request", lambda request: self._request(visit, request.url))
-        tab.on("response", lambda r: self._response(visit, r))
+    def visit(self, page: str) -> Visit:
+        """Open a page, let its scripts finish; look at it in light and dark, on a desk and in the hand."""
+        tab, visit = self.tab, Visit(page)
+        tab.set_viewport_size({"width": DESK, "height": 900})
+        tab.emulate_media(color_scheme="light")
+        heard = {
+            "console": lambda message: self._console(visit, message),
+            "pageerror": lambda error: visit.errors.append(str(error)),
+            "request": lambda request: self._request(visit, request.url),
+            "response": lambda response: self._response(visit, response),
+        }
+        for event, note in heard.items():
+            tab.on(event, note)
         tab.goto(f"{self.base}/{page}", wait_until="load")
         tab.evaluate(SETTLE)
         found = tab.evaluate(LOOK)
         visit.mathematics, visit.rendered = found["raw"], found["rendered"]
         visit.anchors = set(found["anchors"])
-        visit.wider = found["wider"]
         here = self.base + "/"
         visit.links = [
             x.removeprefix(here) for x in found["links"] if x.startswith(here)
@@ -182,7 +187,12 @@ class Visitor:
             tab.emulate_media(color_scheme=theme)
             tab.wait_for_function(THEMED, arg=theme)
             visit.figures[theme] = [Figure(*one) for one in tab.evaluate(FIGURES)]
-        context.close()
+        for width in (DESK, PHONE):
+            tab.set_viewport_size({"width": width, "height": 900})
+            visit.wider[width] = tab.evaluate(WIDER)
+        tab.goto("about:blank")  # what this page still does is not the next one's
+        for event, note in heard.items():
+            tab.remove_listener(event, note)
         return visit
 
     def _console(self, visit: Visit, message: Any) -> None:
@@ -243,6 +253,14 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # one connection for many requests
+
+    def end_headers(self) -> None:
+        """Let the browser keep what all pages share, instead of asking for it again on each."""
+        shared = self.path.startswith("/_static/")
+        self.send_header("Cache-Control", "max-age=3600" if shared else "no-store")
+        super().end_headers()
+
     def log_message(self, *_: Any) -> None:
         """Nothing is printed for each request."""
 
@@ -279,9 +297,10 @@ LOOK = r"""() => {
     rendered: document.querySelectorAll("mjx-container").length,
     anchors: all.flatMap(e => [e.id, e.getAttribute("name")]).filter(Boolean),
     links: [...document.links].map(link => link.href),
-    wider: document.documentElement.scrollWidth - window.innerWidth,
   };
 }"""
+
+WIDER = "() => document.documentElement.scrollWidth - window.innerWidth"
 
 THEMED = """theme => {
   const set = document.documentElement.dataset.theme;
@@ -314,25 +333,26 @@ FIGURES = """() => {
     context.clearRect(0, 0, w, h);
     context.filter = getComputedStyle(image).filter;
     context.drawImage(image, 0, 0);
-    const data = context.getImageData(0, 0, w, h).data;
-    const at = (x, y) => [...data.subarray(4 * (y * w + x), 4 * (y * w + x) + 4)];
-    const own = at(0, 0)[3] >= 128, behind = own ? at(0, 0) : page;
+    const bytes = context.getImageData(0, 0, w, h).data;
+    const data = new Uint32Array(bytes.buffer);  // a pixel each: alpha, blue, green, red
+    const rgb = pixel => [pixel & 255, pixel >> 8 & 255, pixel >> 16 & 255];
+    const own = data[0] >>> 24 >= 128, behind = own ? rgb(data[0]) : page;
     const empty = (x, y) => {
       if (x < 0 || y < 0 || x >= w || y >= h) return true;
-      const c = at(x, y);
-      return own ? c.every((v, k) => v === behind[k]) : c[3] < 128;
+      const pixel = data[y * w + x];
+      return own ? pixel === data[0] : pixel >>> 24 < 128;
     };
     const edge = Math.round(0.1 * Math.min(w, h)), counts = new Map();
     for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) {
-      if (x >= edge && x < w - edge && y >= edge && y < h - edge) continue;
-      if (empty(x, y)) continue;
-      const thin = [[2, 0], [-2, 0], [0, 2], [0, -2]].some(([i, j]) => empty(x + i, y + j));
+      if (x === edge && y >= edge && y < h - edge) x = Math.max(x, w - edge);
+      if (x >= w || empty(x, y)) continue;
+      const thin = empty(x + 2, y) || empty(x - 2, y) || empty(x, y + 2) || empty(x, y - 2);
       if (!thin) continue;  // inside a picture or a bar, not a stroke of text
-      const key = at(x, y).slice(0, 3).join();
+      const key = data[y * w + x] & 0xffffff;
       counts.set(key, (counts.get(key) || 0) + 1);
     }
     const [ink] = [...counts].sort((a, b) => b[1] - a[1]);
-    return ink ? contrast(ink[0].split(",").map(Number), behind) : null;
+    return ink ? contrast(rgb(ink[0]), behind) : null;
   };
   const images = document.querySelectorAll(".cell_output img, figure img, p > img");
   return [...images].filter(i => i.naturalWidth).map(i => [i.src.split("/").pop(), measure(i)]);

@@ -7,12 +7,11 @@ import pytest
 
 from bookkit import browser
 from bookkit.book import Book, read_notebook, source_of
-from bookkit.reference import Package
 from dlkb.plotting import COLORS, INK
 
 BOOK = Book()
 NOTEBOOK = BOOK.notebooks()[0]
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+PHONE = {"viewport": {"width": browser.PHONE, "height": 844}, "has_touch": True}
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +83,9 @@ def test_the_phones_menu_opens_and_leads_on(visitor):
     tab.context.close()
 
 
-def test_a_phones_page_scrolls_down_only(visitor):
-    name = BOOK.name(NOTEBOOK).replace(".ipynb", ".html")
-    pages = ["chapters/index.html", "chapters/ledger.html", name]
-    pages += [f"chapters/package/{page}.html" for page in Package(BOOK).pages]
-    wide = {page: visitor.visit(page, width=390).wider for page in pages}
+@pytest.mark.parametrize("width", [browser.DESK, browser.PHONE])
+def test_a_page_scrolls_down_only(visits, width):
+    wide = {page: visit.wider[width] for page, visit in visits.items()}
     assert {page: by for page, by in wide.items() if by > 0} == {}
 
 
@@ -157,7 +154,8 @@ def figure(ink, background="none", picture=False):
     return f'<p><img alt="a figure" src="data:image/png;base64,{data}"></p>'
 
 
-STYLE = """<style>@media (prefers-color-scheme: dark) { body { background: #14181e } }</style>"""
+STYLE = """<style>@media (prefers-color-scheme: dark) { body { background: #14181e } }
+img { max-width: 100% }</style>"""
 
 
 @pytest.fixture(scope="module")
@@ -168,15 +166,14 @@ def look(tmp_path_factory, chromium):
     (folder / "there.html").write_text('<!doctype html><p id="place">Here.</p>')
 
     with browser.serving(folder) as base:
+        visitor = browser.Visitor(chromium, base)
+        there = visitor.visit("there.html")
 
         def visit(body):
             (folder / "page.html").write_text(
                 f"<!doctype html><html><meta charset=utf-8>{STYLE}<body>{body}</html>"
             )
-            visits = {
-                page: browser.Visitor(chromium, base).visit(page)
-                for page in ("page.html", "there.html")
-            }
+            visits = {"page.html": visitor.visit("page.html"), "there.html": there}
             return visits["page.html"], browser.dead_links(visits, folder)
 
         yield visit
@@ -187,7 +184,8 @@ def test_a_page_without_faults_passes(look):
     body += "<pre>$x$ \\(x\\)</pre>" + figure(INK)
     visit, dead = look(body)
     assert (visit.errors, visit.strangers, visit.missing) == ([], [], [])
-    assert (visit.mathematics, dead, visit.wider) == ([], [], 0)
+    assert (visit.mathematics, dead) == ([], [])
+    assert visit.wider == {browser.DESK: 0, browser.PHONE: 0}
     for theme in ("light", "dark"):
         assert visit.figures[theme][0].contrast > browser.READABLE
 
@@ -229,6 +227,16 @@ def test_a_page_without_faults_passes(look):
 def test_a_fault_is_noticed(look, body, what, said):
     visit, _ = look(body)
     assert said in " ".join(getattr(visit, what))
+
+
+def test_what_all_pages_miss_is_noticed_on_each(look):
+    """Though the browser keeps what it loaded for one page for the next."""
+    for _ in range(3):
+        visit, _ = look('<img src="_static/a.png"><script src="_static/a.js"></script>')
+        assert sorted(said.rpartition("/")[2] for said in visit.missing) == [
+            "a.js",
+            "a.png",
+        ]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +297,10 @@ def test_a_filter_of_the_themes_counts(look):
 
 def test_a_page_wider_than_the_window_is_noticed(look):
     visit, _ = look('<div style="width: 1500px">wide</div>')
-    assert visit.wider > 200
+    assert visit.wider[browser.DESK] > 200
+    visit, _ = look('<div style="width: 500px">wide in the hand</div>')
+    assert visit.wider[browser.DESK] == 0
+    assert visit.wider[browser.PHONE] > 100
 
 
 # ----------------------------------------------------------------------------- getting a browser

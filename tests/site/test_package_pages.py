@@ -115,44 +115,54 @@ def replace(path, old, new):
 
 
 def test_a_chapter_without_a_page_and_a_wrong_link_fail_the_build(
-    build, copy_with_the_reference
+    build, make_small_book
 ):
-    book = copy_with_the_reference
-    (book.chapters / "package" / "losses.rst").unlink()
-    replace(
-        book.chapters / "symptoms.md",
-        "\n",
-        "\n\n{func}`~dlkb.normalization.batch_nrom` {func}`torch.nn.functional.batch_nrom`\n",
-    )
+    book = make_small_book(reference=True)
+    (book.chapters / "package" / "normalization.rst").unlink()
+    with (book.chapters / "glossary.md").open("a", encoding="utf-8") as file:
+        file.write(
+            "\n{func}`~dlkb.normalization.batch_nrom` {func}`torch.nn.functional.batch_nrom`\n"
+        )
     status, out = build(book.root, "--strict")
     assert status != 0
     said = " ".join(out.split())
-    assert "the reference has no page chapters/package/losses.rst" in said
+    assert "the reference has no page chapters/package/normalization.rst" in said
     assert "dlkb.normalization.batch_nrom" in said
     assert "torch.nn.functional.batch_nrom" in said
 
 
-def test_incremental_builds_follow_docstrings_and_uses(build, copy_with_the_reference):
-    book = copy_with_the_reference
-    build(book.root)
+def test_incremental_builds_follow_docstrings_and_uses(build, make_small_book):
+    book = make_small_book(reference=True)
+    before = entry_of_group_norm(build, book)
+    assert "Normalize each group" in before.text
+    assert not links_to_the_notebook(before)
     replace(
         book.package / "normalization" / "group.py",
         "Normalize each group of C / num_groups",
         "Standardize each group of C / num_groups",
     )
-    path = next(p for p in book.notebooks() if "01-what-does-scaling" in p.name)
+    [path] = book.notebooks()
     notebook = read_notebook(path)
     cell = next(
         c for c in code_cells(notebook) if "import torch" in "".join(c["source"])
     )
     cell["source"] = ["from dlkb.normalization import group_norm\n", *cell["source"]]
     write_notebook(path, notebook)
+    after = entry_of_group_norm(build, book)
+    assert "Standardize each group" in after.text
+    assert links_to_the_notebook(after)
+
+
+def entry_of_group_norm(build, book):
+    """Build, and read what the reference then shows."""
     build(book.root)
     page = html_folder(book) / FOLDER / "normalization.html"
     soup = BeautifulSoup(page.read_text("utf-8"), "html.parser")
-    entry = soup.find(id="dlkb.normalization.group_norm").find_parent("dl")
-    assert "Standardize each group" in entry.text
-    assert any("01-what-does-scaling" in href for href in links_of(entry))
+    return soup.find(id="dlkb.normalization.group_norm").find_parent("dl")
+
+
+def links_to_the_notebook(entry):
+    return [href for href in links_of(entry) if "02-what-does-batch-norm" in href]
 
 
 @pytest.mark.parametrize("page", list(PACKAGE.pages))
