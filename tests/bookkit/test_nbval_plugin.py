@@ -2,15 +2,16 @@
 
 import copy
 import json
-import os
+import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
 
 from bookkit.arithmetic import GIVEN
 from bookkit.book import Book, code_cells, read_notebook, source_of, write_notebook
-from bookkit.kernel import kernel_environment
+from bookkit.kernel import PINNED, kernel_environment
 from bookkit.nbval_plugin import compare_records
 from dlkb.claims import MIME, Record
 
@@ -133,30 +134,6 @@ def executed(tmp_path_factory):
     return read_notebook(path)
 
 
-def nbval(folder, notebook):
-    path = folder / "a.ipynb"
-    write_notebook(path, notebook)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "bookkit.nbval_plugin",
-        "--nbval",
-    ]
-    command += [
-        "--nbval-current-env",
-        "-c",
-        str(Book().root / "pyproject.toml"),
-        "--color=no",
-        str(path),
-    ]
-    with kernel_environment(Book()):
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    return done.returncode, done.stdout + done.stderr
-
-
 def edited(notebook, edit):
     notebook = copy.deepcopy(notebook)
     edit(code_cells(notebook))
@@ -201,51 +178,78 @@ def _code_breaks_the_bound(cells):
     cells[1]["source"] = source_of(cells[1]).replace("measured=1.0", "measured=1.5")
 
 
-def test_executed_again_it_passes(executed, tmp_path):
-    status, out = nbval(tmp_path, executed)
-    assert status == 0, out
-    assert "3 passed" in out
+def _nothing(cells):
+    """The notebook as it was executed."""
 
 
-def test_a_measured_number_may_move_within_the_tolerance(executed, tmp_path):
-    status, out = nbval(tmp_path, edited(executed, _moved_a_little))
-    assert status == 0, out
+HERE = "0123456789abcdef"
+MAY_DIFFER = (_nothing, _moved_a_little)
+DIFFERS = {
+    _moved_too_far: "measured is stored as 1.2, and was 1.0",
+    _rival_moved: "rival is stored as 2.5, and was 2",
+    _other_words: "its text/html is stored as 'measured 42'",
+    _other_text_beside: "mismatch 'stdout'",
+    _other_text: "mismatch 'stdout'",
+    _check_removed: "0 checks are stored, 1 were made",
+    _code_breaks_the_bound: "the measurement breaks its bound",
+}
+DIGITS = (_moved_too_far, _other_text, _rival_moved)  # and no bound
+EVERY = [(edit, None) for edit in (*MAY_DIFFER, *DIFFERS)]
+EVERY += [(edit, "another") for edit in (*DIGITS, _code_breaks_the_bound)]
+EVERY += [(_other_text, HERE)]
 
 
-@pytest.mark.parametrize(
-    ("edit", "said"),
-    [
-        (_moved_too_far, "measured is stored as 1.2, and was 1.0"),
-        (_rival_moved, "rival is stored as 2.5, and was 2"),
-        (_other_words, "its text/html is stored as 'measured 42'"),
-        (_other_text_beside, "mismatch 'stdout'"),
-        (_other_text, "mismatch 'stdout'"),
-        (_check_removed, "0 checks are stored, 1 were made"),
-        (_code_breaks_the_bound, "the measurement breaks its bound"),
-    ],
-)
-def test_what_differs_fails_and_says_so(executed, tmp_path, edit, said):
-    status, out = nbval(tmp_path, edited(executed, edit))
-    assert status == 1, out
-    assert said in out
+@pytest.fixture(scope="module")
+def said(executed, tmp_path_factory):
+    """What one run of pytest said of each edited notebook: by edit and arithmetic, words for each cell, empty
+    where it passed. One run, since starting pytest takes longer than such a notebook."""
+    folder = tmp_path_factory.mktemp("edited")
+    for number, (edit, arithmetic) in enumerate(EVERY):
+        notebook = edited(executed, edit)
+        if arithmetic:
+            notebook["metadata"]["dlkb"] = {"arithmetic": arithmetic}
+        write_notebook(folder / f"n{number}.ipynb", notebook)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "bookkit.nbval_plugin"]
+    command += ["--nbval", "--nbval-current-env", "--color=no", "--junitxml=found.xml"]
+    command += ["-c", str(Book().root / "pyproject.toml"), str(folder)]
+    with kernel_environment(Book(), PINNED | {GIVEN: HERE}):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = {case: [] for case in EVERY}
+    for cell in ElementTree.parse(folder / "found.xml").iter("testcase"):
+        number = int(re.search(r"n(\d+)\.ipynb", cell.get("classname"))[1])
+        words = "".join(part.text or "" for part in cell)
+        found[EVERY[number]].append(words)
+    return found
 
 
-def test_outputs_of_another_arithmetic_are_not_compared_but_bounds_are(
-    executed, tmp_path
+@pytest.mark.parametrize("edit", MAY_DIFFER)
+def test_executed_again_it_passes_and_a_number_may_move_within_the_tolerance(
+    said, edit
 ):
-    """Fails if the plugin compares digits that this processor cannot give, or lets a broken bound pass."""
-    elsewhere = copy.deepcopy(executed)
-    elsewhere["metadata"]["dlkb"] = {"arithmetic": "another"}
-    for edit in (_moved_too_far, _other_text, _rival_moved):
-        status, out = nbval(tmp_path, edited(elsewhere, edit))
-        assert status == 0, out
-    status, out = nbval(tmp_path, edited(elsewhere, _code_breaks_the_bound))
-    assert status == 1, out
-    assert "the measurement breaks its bound" in out
+    assert said[edit, None] == ["", "", ""]
 
 
-def test_outputs_of_this_arithmetic_are_compared(executed, tmp_path, arithmetic):
-    here = copy.deepcopy(executed)
-    here["metadata"]["dlkb"] = {"arithmetic": os.environ[GIVEN]}
-    status, out = nbval(tmp_path, edited(here, _other_text))
-    assert status == 1, out
+@pytest.mark.parametrize("edit", DIFFERS)
+def test_what_differs_fails_and_says_so(said, edit):
+    of_cells = said[edit, None]
+    assert len(of_cells) == 3
+    assert DIFFERS[edit] in "".join(of_cells)
+
+
+@pytest.mark.parametrize("edit", DIGITS)
+def test_outputs_of_another_arithmetic_are_not_compared(said, edit):
+    """Fails if the plugin compares digits that this processor cannot give."""
+    assert said[edit, "another"] == ["", "", ""]
+
+
+def test_outputs_of_another_arithmetic_must_keep_the_bounds(said):
+    first, second, third = said[_code_breaks_the_bound, "another"]
+    assert (first, third) == ("", "")
+    assert "the measurement breaks its bound" in second
+
+
+def test_outputs_of_this_arithmetic_are_compared(said):
+    first, second, third = said[_other_text, HERE]
+    assert (first, second) == ("", "")
+    assert "mismatch 'stdout'" in third
