@@ -1,10 +1,13 @@
 """Everything that CI checks, in four parts: style, unit tests, notebooks, site."""
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bookkit.arithmetic import GIVEN, is_of_other_arithmetic, this_processor
@@ -12,6 +15,7 @@ from bookkit.book import Book, code_cells, read_notebook, source_of, tags_of
 from bookkit.fresh import stale_notebooks
 from bookkit.kernel import FOREIGN, PINNED, kernel_environment
 
+SITE = "tests/site"
 RELAXING_TAGS = ("nbval-ignore-output", "nbval-skip")
 
 
@@ -40,11 +44,18 @@ def relaxations(book: Book) -> list[Relaxation]:
 
 
 def run(book: Book, only: str | None = None) -> int:
-    """Run all parts (or one), also after one has failed; return 0 if all passed."""
-    parts = {"style": _style, "unit": _unit, "notebooks": run_notebooks, "site": _site}
+    """Run all parts (or one), also after one has failed; return 0 if all passed.
+
+    The site's tests are one process: they run beside the other parts, and what they print comes last.
+    """
+    parts = {"style": _style, "unit": _unit, "notebooks": run_notebooks}
     outcome = {}
-    for name, part in parts.items():
-        if only in (None, name):
+    with contextlib.ExitStack() as stack:
+        if only is None:
+            parts["site"] = stack.enter_context(_site_beside(book))
+        else:
+            parts = {only: (parts | {"site": _site})[only]}
+        for name, part in parts.items():
             print(f"\n=== {name} ===", flush=True)
             started = time.perf_counter()
             outcome[name] = part(book)
@@ -55,16 +66,43 @@ def run(book: Book, only: str | None = None) -> int:
     return 1 if failed else 0
 
 
+@contextlib.contextmanager
+def _site_beside(book: Book) -> Iterator[Callable[[Book], int]]:
+    """Start the site's tests; yields what waits for them, prints what they said, and returns their status."""
+    started = time.perf_counter()
+    with kernel_environment(book), tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            _pytest_command(SITE),
+            cwd=book.root,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+
+        def finish(book: Book) -> int:
+            status = process.wait()
+            said.seek(0)
+            print(said.read(), end="")
+            seconds = time.perf_counter() - started
+            print(f"(begun {seconds:.0f} s ago, beside the other parts)")
+            return status
+
+        try:
+            yield finish
+        finally:
+            process.terminate()  # does nothing where it has ended
+            process.wait()
+
+
 def _style(book: Book) -> int:
     return _ruff(book, "check", ".") | _ruff(book, "format", "--check", ".")
 
 
 def _unit(book: Book) -> int:
-    return _pytest(book, "code", "tests", "--ignore=tests/site", "-n", _workers())
+    return _pytest(book, "code", "tests", f"--ignore={SITE}", "-n", _workers())
 
 
 def _site(book: Book) -> int:
-    return _pytest(book, "tests/site")
+    return _pytest(book, SITE)
 
 
 def run_notebooks(book: Book, foreign: bool = False) -> int:
@@ -114,9 +152,12 @@ def _report_arithmetic(book: Book) -> int:
 
 
 def _pytest(book: Book, *arguments: str, pinned: dict[str, str] = PINNED) -> int:
-    command = [sys.executable, "-m", "pytest", "-q", *arguments]
     with kernel_environment(book, pinned):
-        return subprocess.call(command, cwd=book.root)
+        return subprocess.call(_pytest_command(*arguments), cwd=book.root)
+
+
+def _pytest_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", "-q", *arguments]
 
 
 def _ruff(book: Book, *arguments: str) -> int:
