@@ -1,5 +1,6 @@
 """The site, built once, strictly: whole, in a folder of its own, no warning."""
 
+import functools
 import os
 import re
 import shutil
@@ -31,8 +32,14 @@ class Site:
             if "_static" not in path.parts  # templates, not pages
         }
 
+    @functools.cache  # noqa: B019 one site a session
     def article(self, page):
         return self.pages[page].select_one("article")
+
+    @functools.cache  # noqa: B019
+    def places(self, page):
+        """The elements of a page's article by their ids: to search for one reads the whole page."""
+        return {e["id"]: e for e in self.article(page).find_all(id=True)}
 
 
 def _build(root, *options):

@@ -23,7 +23,7 @@ def address(page, entry):
 
 def described(site, page, entry):
     """The description of an entry: what stands below its anchor."""
-    anchor = site.article(f"{FOLDER}/{page}.html").find(id=entry.name)
+    anchor = site.places(f"{FOLDER}/{page}.html").get(entry.name)
     assert anchor is not None, f"{page} has no entry {entry.name}"
     return anchor.find_parent("dl")
 

@@ -107,7 +107,7 @@ def test_every_figure_has_alt_text(site):
 def test_every_check_stands_on_its_page_with_its_claim(site):
     claims = load_claims()
     for check in CHECKS:
-        panel = site.article(f"{check.notebook}.html").find(id=check.label)
+        panel = site.places(f"{check.notebook}.html").get(check.label)
         assert panel is not None, check.key
         assert "rival" in panel.text or not check.record.bound
         assert panel.select(f'a[href$="ledger.html#{claim_label(check.id)}"]')
@@ -118,9 +118,9 @@ def test_every_check_stands_on_its_page_with_its_claim(site):
 
 
 def test_the_ledger_has_a_row_for_each_claim_and_a_link_for_each_check(site):
-    ledger = site.article("chapters/ledger.html")
+    ledger = site.places("chapters/ledger.html")
     for id, claim in load_claims().items():
-        row = ledger.find(id=claim_label(id)).find_parent("tr")
+        row = ledger[claim_label(id)].find_parent("tr")
         assert plain(claim.statement) in plain(row.text)
         for check in (c for c in CHECKS if c.id == id):
             assert row.select(f'a[href$="#{check.label}"]'), check.key
