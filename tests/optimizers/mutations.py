@@ -1224,6 +1224,12 @@ MUTATIONS = [
         "order = torch.arange(len(x)).expand(steps, len(starts), -1)",
     ),
     Mutation(
+        "optimizers/lbfgs-nonconvex#change of the floor, same-batch pairs",
+        NOTEBOOK,
+        "points - rates * two_loops(grads, pairs, scale), grads",
+        "points - rates * 0.99**step * two_loops(grads, pairs, scale), grads",
+    ),
+    Mutation(
         "optimizers/lbfgs-nonconvex#change of the floor",
         NOTEBOOK,
         "rates = rate / (1 + is_falling * t / 100)",
