@@ -101,12 +101,17 @@ def test_what_is_suggested(method, expected):
     assert suggest_lr(LRS, LOSSES, method, beta=0.0) == pytest.approx(expected)
 
 
+def test_the_default_is_a_tenth_of_the_rate_with_the_lowest_loss():
+    """Not one of the two others, which agree on 1e-3 here."""
+    assert suggest_lr(LRS, LOSSES, beta=0.0) == pytest.approx(0.1)
+
+
 def test_the_fall_may_be_steepest_at_an_end():
     """Over one neighbour there, so half the distance: differences alone would choose the next rate."""
     first = [9.0, 4.0, 3.5, 3.4, 3.3, 3.2, 3.1, 3.0]
     last = [9.0, 8.9, 8.8, 8.7, 8.6, 8.5, 8.0, 3.0]
-    assert suggest_lr(LRS, first, beta=0.0) == LRS[0]
-    assert suggest_lr(LRS, last, beta=0.0) == LRS[-1]
+    assert suggest_lr(LRS, first, "steepest", beta=0.0) == LRS[0]
+    assert suggest_lr(LRS, last, "steepest", beta=0.0) == LRS[-1]
 
 
 def test_the_valley_is_the_longest_fall_not_the_first():
@@ -119,7 +124,7 @@ def test_the_valley_is_the_longest_fall_not_the_first():
 def test_what_comes_after_the_lowest_loss_does_not_count():
     """A steeper fall back from an explosion would mislead."""
     losses = [9.0, 8.0, 3.0, 2.0, 1.0, 90.0, 5.0, 4.0]
-    assert suggest_lr(LRS, losses, beta=0.0) == pytest.approx(1e-5)
+    assert suggest_lr(LRS, losses, "steepest", beta=0.0) == pytest.approx(1e-5)
     broken = [9.0, 8.0, 3.0, 2.0, 1.0, math.nan, 0.0, 0.0]
     assert suggest_lr(LRS, broken, "minimum", beta=0.0) == pytest.approx(1e-3)
 

@@ -9,6 +9,7 @@ from torch import nn
 from dlkb.optimizers.framework import adam_update, sgd_update
 from dlkb.optimizers.scheduled_training import (
     ScheduledRuns,
+    cross_entropy_by_class,
     fit_scheduled,
     rate_rows,
 )
@@ -37,7 +38,7 @@ def data():
 
 
 def train_alone(data, seed, make_optimizer, make_scheduler):
-    """(losses, accuracies by step and part) of one run, by torch's optimizer and scheduler."""
+    """(losses; accuracies, losses by step and part) of one run, by torch's optimizer and scheduler."""
     x, y, parts = data
     train, *scored = parts[SEEDS.index(seed)]
     torch.manual_seed(seed)
@@ -45,7 +46,7 @@ def train_alone(data, seed, make_optimizer, make_scheduler):
     optimizer = make_optimizer(model.parameters())
     scheduler = make_scheduler(optimizer)
     generator = torch.Generator().manual_seed(seed)
-    losses, accuracies = [], []
+    losses, accuracies, part_losses = [], [], []
     for batch in train[batch_order(len(train), BATCH, STEPS, generator)]:
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(x[batch]), y[batch])
@@ -54,9 +55,11 @@ def train_alone(data, seed, make_optimizer, make_scheduler):
         scheduler.step()
         losses.append(loss.detach())
         with torch.no_grad():
-            hits = [model(x[own]).argmax(1) == y[own] for own in scored]
+            outputs = [(model(x[own]), y[own]) for own in scored]
+        hits = [output.argmax(1) == target for output, target in outputs]
         accuracies.append(torch.stack([hit.double().mean() for hit in hits]))
-    return torch.stack(losses), torch.stack(accuracies)
+        part_losses.append([nn.functional.cross_entropy(*pair) for pair in outputs])
+    return torch.stack(losses), torch.stack(accuracies), torch.tensor(part_losses)
 
 
 def fit(data, rates, **options):
@@ -68,7 +71,8 @@ def fit(data, rates, **options):
 @pytest.mark.parametrize("rule", ["sgd", "adam"])
 def test_equals_a_run_with_torchs_one_cycle(data, rule):
     # Would catch: rates or momenta shifted by a step, arms and seeds in the wrong order, a parameter
-    # written back into the wrong place, the orders of the batches shared between seeds.
+    # written back into the wrong place, the orders of the batches shared between seeds, scores of a part
+    # given for another.
     peaks = [0.3, 0.05]
     rates = rate_rows(partial(one_cycle_lr, total_steps=STEPS), peaks, STEPS)
     row = [one_cycle_momentum(step, STEPS) for step in range(STEPS)]
@@ -87,11 +91,16 @@ def test_equals_a_run_with_torchs_one_cycle(data, rule):
             torch.optim.lr_scheduler.OneCycleLR, max_lr=peak, total_steps=STEPS
         )
         for index, seed in enumerate(SEEDS):
-            losses, accuracies = train_alone(data, seed, makers[rule], scheduler)
+            losses, accuracies, part_losses = train_alone(
+                data, seed, makers[rule], scheduler
+            )
             torch.testing.assert_close(
                 runs.loss[arm, index], losses, rtol=1e-6, atol=1e-8
             )
             assert torch.equal(runs.accuracy[arm, index], accuracies[2::3])
+            torch.testing.assert_close(
+                runs.part_loss[arm, index], part_losses[2::3], rtol=1e-6, atol=1e-8
+            )
     assert runs.steps.tolist() == [3, 6, 9, 12]
 
 
@@ -140,16 +149,37 @@ def test_keeps_dtype_and_torchs_random_state(data):
         parts=parts,
     )
     assert runs.loss.dtype == torch.float32
-    assert runs.accuracy.shape == (1, 2, 1, 2)
+    assert runs.accuracy.shape == runs.part_loss.shape == (1, 2, 1, 2)
+    assert runs.accuracy.dtype == runs.part_loss.dtype == torch.float64
     assert torch.equal(state, torch.get_rng_state())
 
 
 def test_steps_to_by_hand():
     accuracy = torch.tensor([[[0.2, 0.6, 0.5], [0.1, 0.2, 0.3]]]).unsqueeze(-1)
-    runs = ScheduledRuns(torch.zeros(1, 2, 9), accuracy, torch.tensor([3, 6, 9]))
+    runs = ScheduledRuns(
+        torch.zeros(1, 2, 9), accuracy, accuracy, torch.tensor([3, 6, 9])
+    )
     found = runs.steps_to(0.55)
     assert found[0, 0] == 6
     assert found[0, 1].isnan()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_cross_entropy_by_class_is_torchs(dtype, scale):
+    # Would catch: the softmax taken over the samples, which a square of logits lets pass in shape.
+    generator = torch.Generator().manual_seed(0)
+    output = scale * torch.randn(3, 6, 6, generator=generator)
+    output = output.to(dtype).requires_grad_()
+    target = torch.randint(6, (3, 6), generator=generator)
+    ours = torch.func.vmap(cross_entropy_by_class)(output, target)
+    torchs = torch.stack([*map(nn.functional.cross_entropy, output, target)])
+    assert ours.dtype == dtype
+    torch.testing.assert_close(ours, torchs)
+    slopes = [torch.autograd.grad(value.sum(), output) for value in (ours, torchs)]
+    assert slopes[0][0].isfinite().all()
+    tolerance = {} if dtype != torch.bfloat16 else {"rtol": 2e-2, "atol": 2e-3}
+    torch.testing.assert_close(*slopes, **tolerance)
 
 
 @pytest.mark.parametrize(
