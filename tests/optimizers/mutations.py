@@ -59,6 +59,12 @@ MUTATIONS = [
         "rates * slope - rates**2 * bend",
     ),
     Mutation(
+        "optimizers/gd-taylor#error of the quasi-Newton model",
+        SECOND_ORDER,
+        "left @ inverse @ left.T + rho * torch.outer(s, s)",
+        "left @ inverse @ left.T + torch.outer(s, s)",
+    ),
+    Mutation(
         "optimizers/gd-taylor#order of one Newton step",
         NOTEBOOK,
         "for step in (newton, 2 /",
@@ -160,6 +166,12 @@ MUTATIONS = [
         NOTEBOOK,
         "return x - MU * v_prev + (1 + MU) * v, v",
         "return x + v, v",
+    ),
+    Mutation(
+        "optimizers/nesterov#edge over 2/L",
+        FRAMEWORK,
+        "return value + momentum * speed, memory",
+        "return (1 - momentum) * value + momentum * speed, memory",
     ),
     Mutation(
         "optimizers/nesterov#factor of a steep axis",
