@@ -83,33 +83,29 @@ def few_shot_split(
         per_class: training samples of each class, at least 1.
         held_out: number of held-out samples, from the end of the random order; None for all that are left.
     Returns: indices for training (classes * per_class,), sorted by class, and held out.
-    Raises: ValueError: if a class has too few samples to leave one out, or too few are left to hold out.
+    Raises: ValueError: if a class has too few samples beside the held-out ones, or held_out is out of range.
     Example:
         >>> y = torch.arange(3).repeat(10)
         >>> train, test = few_shot_split(y, 2, torch.Generator().manual_seed(0))
         >>> y[train], len(test)
         (tensor([0, 0, 1, 1, 2, 2]), 24)
     """
-    smallest = int(y.unique(return_counts=True)[1].min())
-    if not 1 <= per_class < smallest:
+    if held_out is not None and not 1 <= held_out < len(y):
         raise ValueError(
-            f"per_class must be from 1 to {smallest - 1}, or nothing of the rarest class is left to test: "
-            f"got {per_class}"
+            f"held_out must be from 1 to {len(y) - 1} of the {len(y)} samples: got {held_out}"
         )
     order = torch.randperm(len(y), generator=generator)
-    end = len(y) if held_out is None else held_out
-    candidates = order if held_out is None else order[: len(y) - end]
-    own = [candidates[y[candidates] == c][:per_class] for c in y.unique()]
-    short = min(len(part) for part in own)
-    train = torch.cat(own)
-    if held_out is None:
-        return train, order[~torch.isin(order, train)]
-    if short < per_class or not 1 <= held_out < len(y):
+    candidates = order[: len(y) - (held_out or 0)]
+    own = [candidates[y[candidates] == c] for c in y.unique()]
+    most = min(len(part) for part in own) - (held_out is None)  # one is left to test
+    if not 1 <= per_class <= most:
         raise ValueError(
-            f"held_out={held_out} of {len(y)} samples must be at least 1 and leave {per_class} of each class "
-            f"to train on: of one it leaves {short}"
+            f"per_class must be from 1 to {most}, what the rarest class has beside the held-out samples: "
+            f"got {per_class}"
         )
-    return train, order[len(y) - held_out :]
+    train = torch.cat([part[:per_class] for part in own])
+    left = order[~torch.isin(order, train)]
+    return train, left if held_out is None else order[-held_out:]
 
 
 class TransferNetwork(nn.Module):
@@ -158,15 +154,29 @@ class TransferNetwork(nn.Module):
         super().__init__()
         if depth < 1:
             raise ValueError(f"depth must be at least 1: got {depth}")
-        self.channels, self.hidden, self.activation = channels, hidden, activation
+        self.channels, self.hidden = channels, hidden
+        self.norm, self.activation, self.dropout = norm, activation, dropout
         self.frozen = 0
-        self.blocks = nn.Sequential(
-            *(
-                _block(index, channels, norm, activation, dropout)
-                for index in range(depth)
-            )
-        )
+        self.blocks = nn.Sequential(*map(self.new_block, range(depth)))
         self.head = self.new_head(head, classes)
+
+    @torch.no_grad()
+    def new_block(self, index: int) -> nn.Sequential:
+        """A fresh block for this place, with names for its parts."""
+        inputs = self.channels if index else 1
+        conv = nn.Conv2d(inputs, self.channels, 3, padding=1)
+        conv.weight.normal_(0, math.sqrt(2 / (inputs * 9)))
+        conv.bias.zero_()
+        block = nn.Sequential()
+        if index:
+            block.add_module("dropout", nn.Dropout(self.dropout))
+        block.add_module("conv", conv)
+        if self.norm is not None:
+            block.add_module("norm", self.norm(self.channels))
+        block.add_module("activation", self.activation())
+        if index == 0:
+            block.add_module("pool", nn.MaxPool2d(2))
+        return block
 
     def new_head(self, head: str, classes: int) -> nn.Sequential:
         """A fresh head of this kind.
@@ -230,9 +240,8 @@ def fine_tuned(
         frozen: how many blocks, from the lowest, are not trained.
         cut: whether the blocks that are not kept are left out; else they start afresh.
         head: as in ``TransferNetwork``.
-        dropout: probability in all dropouts that there are; None for what it was.
-    Raises: ValueError: if there are not that many blocks, nothing is kept of a cut network, or the network
-        has no dropout to set. KeyError: when called with a seed that has no pretrained network.
+        dropout: probability in all blocks but the first; None for what it was.
+    Raises: ValueError: if there are not that many blocks, or nothing is kept of a cut network. KeyError: when called with a seed that has no pretrained network.
     Example:
         >>> make = fine_tuned({0: TransferNetwork(5, depth=3)}, 2, kept=2, cut=True, frozen=2)
         >>> _ = torch.manual_seed(0)
@@ -246,23 +255,17 @@ def fine_tuned(
     _check_count("frozen", frozen, kept if cut else depth)
     if cut and kept == 0:
         raise ValueError("a cut network must keep at least one block: got kept=0")
-    if dropout is not None:
-        for network in pretrained.values():
-            if not any(isinstance(m, nn.Dropout) for m in network.blocks[:kept].modules()):
-                raise ValueError(
-                    f"the kept blocks have no dropout to set to {dropout}: keep two or more, "
-                    "or leave it out"
-                )
-
     def make() -> TransferNetwork:
         seed = torch.initial_seed()
         if seed not in pretrained:
             raise KeyError(f"no network was pretrained with seed {seed}")
         network = copy.deepcopy(pretrained[seed])
-        for block in network.blocks[kept:]:
-            _start(block)
+        if dropout is not None:
+            network.dropout = dropout
         if cut:
             network.blocks = network.blocks[:kept]
+        for index in range(kept, len(network.blocks)):
+            network.blocks[index] = network.new_block(index)
         network.head = network.new_head(head, classes)
         if dropout is not None:
             for module in network.modules():
@@ -271,37 +274,6 @@ def fine_tuned(
         return network.freeze(frozen)
 
     return make
-
-
-def _block(
-    index: int,
-    channels: int,
-    norm: Callable[[int], nn.Module] | None,
-    activation: Callable[[], nn.Module],
-    dropout: float,
-) -> nn.Sequential:
-    block = nn.Sequential()
-    if index:
-        block.add_module("dropout", nn.Dropout(dropout))
-    block.add_module("conv", nn.Conv2d(channels if index else 1, channels, 3, padding=1))
-    if norm is not None:
-        block.add_module("norm", norm(channels))
-    block.add_module("activation", activation())
-    if index == 0:
-        block.add_module("pool", nn.MaxPool2d(2))
-    return _start(block)
-
-
-@torch.no_grad()
-def _start(block: nn.Sequential) -> nn.Sequential:
-    """He's normal weights and biases 0; norms as new."""
-    for module in block.children():
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()
-    fan_in = block.conv.weight[0].numel()
-    block.conv.weight.normal_(0, math.sqrt(2 / fan_in))
-    block.conv.bias.zero_()
-    return block
 
 
 def _check_count(name: str, count: int, blocks: int) -> None:
