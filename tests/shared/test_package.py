@@ -222,7 +222,7 @@ def taken_from_elsewhere(path):
 
 
 # Networks that are watched, made of torch's own layers; nothing in them is written from scratch.
-MADE_OF_TORCHS = {"two_layers.py"}
+MADE_OF_TORCHS = {"two_layers.py", "recurrent_cells.py"}
 
 
 @pytest.mark.parametrize(

@@ -97,9 +97,9 @@ def power_log_norms(matrix: Tensor, steps: int) -> Tensor:
     Returns: (\*, steps + 1); 0 first, and minus infinity where a power is the zero matrix.
     Raises: ValueError: if matrix is not square or empty, or steps is negative.
     Example:
-        >>> power_log_norms(torch.tensor([[10.0]]), 60) / math.log(10)  # 10^60 is no float32
-        ... # doctest: +ELLIPSIS
-        tensor([ 0.,  1.,  2., ..., 60.])
+        >>> last = power_log_norms(torch.tensor([[10.0]]), 60)[-1]
+        >>> round(last.item() / math.log(10), 3)  # of 10^60, which is no float32
+        60.0
     """
     _check_square(matrix)
     if steps < 0:
@@ -130,8 +130,9 @@ def lyapunov_exponents(matrices: Iterable[Tensor]) -> Tensor:
     Returns: (\*, n), falling for long products.
     Raises: ValueError: if there is no matrix, or one is not square or of another size than the first.
     Example:
-        >>> lyapunov_exponents([torch.diag(torch.tensor([math.e, 1.0]))] * 10)
-        tensor([1.0000, 0.0000])
+        >>> found = lyapunov_exponents([torch.diag(torch.tensor([4.0, 2.0]))] * 10)
+        >>> [round(rate, 3) for rate in found.tolist()]  # log 4, log 2
+        [1.386, 0.693]
 
     References: Benettin et al., "Lyapunov Characteristic Exponents for Smooth Dynamical Systems", Meccanica
         15, 1980.
@@ -168,8 +169,8 @@ def gaussian_lyapunov_exponents(size: int, std: float) -> Tensor:
     Returns: (size,), float64, falling.
     Raises: ValueError: if size is below 1 or std not positive.
     Example:
-        >>> gaussian_lyapunov_exponents(100, 0.1)[0].item()  # doctest: +ELLIPSIS
-        -0.00501...
+        >>> round(gaussian_lyapunov_exponents(100, 0.1)[0].item(), 5)
+        -0.00502
 
     References: Newman, "The Distribution of Lyapunov Exponents: Exact Results for Random Matrices",
         Communications in Mathematical Physics 103, 1986.

@@ -69,7 +69,8 @@ def fixed_point(values: Tensor, high: float, bits: int = 8, low: float = 0.0) ->
             was seen; behind ReLU6, 6.
         bits: at least 1.
     Returns: shape, dtype and device of ``values``.
-    Raises: TypeError: if values are not floating point. ValueError: if low is not below high, or bits below 1.
+    Raises: TypeError: if values are not floating point. ValueError: if low is not below high, or bits is
+        below 1.
     Example:
         >>> fixed_point(torch.tensor([-1.0, 0.4, 1.6, 9.0]), high=3.0, bits=2)
         tensor([0., 0., 2., 3.])

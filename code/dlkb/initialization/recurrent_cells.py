@@ -31,7 +31,9 @@ def rnn_step(state: State, driven: Tensor, weight_hh: Tensor, bias_hh: Tensor) -
     return (torch.tanh(driven + linear(h, weight_hh, bias_hh)),)
 
 
-def lstm_step(state: State, driven: Tensor, weight_hh: Tensor, bias_hh: Tensor) -> State:
+def lstm_step(
+    state: State, driven: Tensor, weight_hh: Tensor, bias_hh: Tensor
+) -> State:
     """c = f c + i g and h = o tanh(c): the cell's memory c is multiplied by the forget gate f alone.
 
     Conventions: gates in torch's order, i, f, g, o, along the first axis of the weights.
@@ -161,7 +163,9 @@ class RecurrentNetwork(nn.Module):
         zero = driven.new_zeros(len(input), self.hidden)
         state = (zero,) * kind.states
         for step in range(input.shape[1]):
-            state = kind.step(state, driven[:, step], self.weight_hh_l0, self.bias_hh_l0)
+            state = kind.step(
+                state, driven[:, step], self.weight_hh_l0, self.bias_hh_l0
+            )
         return state[0]
 
     def forward(self, input: Tensor) -> Tensor:

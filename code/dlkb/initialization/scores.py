@@ -44,7 +44,7 @@ def collapse_score(values: Tensor, width: float = 0.1) -> Tensor:
     1 if all outputs are about the same number, which then says nothing about the input; outputs spread
     evenly over [-1, 1] give width / 2. A healthy ReLU layer gives a half, its zeros.
 
-    Conventions: the interval is closed, and may lie anywhere. NaN fits nowhere.
+    Conventions: the interval is closed, and may lie anywhere. NaN and infinity fit nowhere.
     Args:
         values: (S, \*), outputs of S networks; the share is taken over all else.
         width: in the units of the outputs, positive.
@@ -57,10 +57,10 @@ def collapse_score(values: Tensor, width: float = 0.1) -> Tensor:
     if not width > 0:
         raise ValueError(f"width must be positive: got {width}")
     flat = _by_network(values).double()
-    ordered = flat.sort(dim=1).values  # NaN last
+    ordered = flat.nan_to_num(torch.inf, torch.inf, -torch.inf).sort(dim=1).values
     ends = torch.searchsorted(ordered, ordered + width, right=True)
     count = ends - torch.arange(flat.shape[1], device=flat.device)
-    count = torch.where(ordered.isnan(), 0, count)
+    count = torch.where(ordered.isfinite(), count, 0)
     return count.amax(1).double() / flat.shape[1]
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.modules.conv import _ConvNd
 
+from dlkb.initialization.fans import layer_fans
 from dlkb.receptive_field.trials import Skip
 
 __all__ = [
@@ -60,7 +61,9 @@ class Signals:
         found = [i for i, m in enumerate(network, start=1) if isinstance(m, kinds)]
         if not found:
             names = ", ".join(kind.__name__ for kind in kinds)
-            raise ValueError(f"the network has no module of kind: {names or 'none given'}")
+            raise ValueError(
+                f"the network has no module of kind: {names or 'none given'}"
+            )
         return found
 
 
@@ -144,9 +147,7 @@ def measure_signals(
     """
     values = layer_outputs(networks, input)
     gradients = layer_gradients(networks, input, generator=generator)
-    return Signals(
-        _moments(values, 2), _moments(values, 1), _moments(gradients, 2)
-    )
+    return Signals(_moments(values, 2), _moments(values, 1), _moments(gradients, 2))
 
 
 def predict_signals(
@@ -177,8 +178,10 @@ def predict_signals(
     Example:
         >>> network = nn.Sequential(nn.Linear(100, 50, bias=False), nn.ReLU())
         >>> found = predict_signals(network, weight_variance=[2 / 100])
-        >>> found.forward, found.backward
-        (tensor([[1., 2., 1.]], dtype=torch.float64), tensor([[0.5000, 0.5000, 1.0000]], dtype=torch.float64))
+        >>> [round(moment, 6) for moment in found.forward[0].tolist()]
+        [1.0, 2.0, 1.0]
+        >>> [round(moment, 6) for moment in found.backward[0].tolist()]  # 50 * 2 / 100 / 2, 1 / 2, 1
+        [0.5, 0.5, 1.0]
 
     References: Glorot & Bengio 2010; He et al. 2015; Poole et al., "Exponential Expressivity in Deep Neural
         Networks through Transient Chaos", NeurIPS 2016, arXiv:1606.05340; Schoenholz et al., "Deep
@@ -188,7 +191,9 @@ def predict_signals(
         raise ValueError(f"a mean square is not negative: got {input_moment}")
     layers = [m for m in network.modules() if isinstance(m, nn.Linear | _ConvNd)]
     if weight_variance is None:
-        weight_variance = [m.weight.detach().double().square().mean().item() for m in layers]
+        weight_variance = [
+            m.weight.detach().double().square().mean().item() for m in layers
+        ]
     if len(weight_variance) != len(layers):
         raise ValueError(
             f"give one variance for each of {len(layers)} layers with weights: got {len(weight_variance)}"
@@ -212,7 +217,7 @@ def _predict(
 ) -> tuple[float, float, float]:
     """Mean square and mean behind a module, and the factor of the gradient's mean square."""
     if isinstance(module, nn.Linear | _ConvNd):
-        up, down = _fans(module)
+        up, down = layer_fans(module)
         bias = 0.0
         if module.bias is not None:
             bias = module.bias.detach().double().square().mean().item()
@@ -235,20 +240,6 @@ def _predict(
             f"got {type(module).__name__}"
         )
     return _activation(module, moment)
-
-
-def _fans(layer: nn.Linear | _ConvNd) -> tuple[float, float]:
-    """How many weights lead to one output, and away from one input."""
-    weight = layer.weight
-    if isinstance(layer, nn.Linear):
-        return weight.shape[1], weight.shape[0]
-    kernel = math.prod(layer.kernel_size)
-    steps = math.prod(layer.stride)
-    up = layer.in_channels // layer.groups * kernel
-    down = layer.out_channels // layer.groups * kernel
-    if layer.transposed:
-        return up / steps, down
-    return up, down / steps
 
 
 def _activation(module: nn.Module, moment: float) -> tuple[float, float, float]:
@@ -276,7 +267,9 @@ def _stacked(networks: Sequence[nn.Sequential]):
             )
     parameters, buffers = stack_module_state(list(networks))
     state = {name: p.detach() for name, p in parameters.items()}
-    state |= {name: b.clone() for name, b in buffers.items()}  # networks stay as they are
+    state |= {
+        name: b.clone() for name, b in buffers.items()
+    }  # networks stay as they are
     skeleton = copy.deepcopy(networks[0])
     for module in skeleton.modules():
         if getattr(module, "inplace", False):
@@ -302,4 +295,6 @@ def _stacked(networks: Sequence[nn.Sequential]):
 
 def _moments(values: Sequence[Tensor], power: int) -> Tensor:
     """(S, L + 1): the mean of a power of each tensor's values, network by network."""
-    return torch.stack([v.double().pow(power).flatten(1).mean(1) for v in values], dim=1)
+    return torch.stack(
+        [v.double().pow(power).flatten(1).mean(1) for v in values], dim=1
+    )

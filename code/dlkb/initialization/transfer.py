@@ -14,8 +14,8 @@ __all__ = [
     "HEADS",
     "TransferNetwork",
     "digit_task",
-    "fine_tuned",
     "few_shot_split",
+    "fine_tuned",
 ]
 
 CHANGES = ("inverted", "rotated", "permuted")
@@ -122,8 +122,8 @@ class TransferNetwork(nn.Module):
         classes: number of outputs.
         depth: number of blocks, at least 1.
         channels: of each block.
-        head: "linear", a linear map of the mean over positions; or "connected", a fully connected layer of all
-            positions with ReLU and a linear map.
+        head: "linear", a linear map of the mean over positions; or "connected", a fully connected layer of
+            all positions with ReLU and a linear map.
         hidden: units of the "connected" head.
         norm: called with the channels, as ``nn.BatchNorm2d``; None for no norm.
         activation: called without arguments.
@@ -241,7 +241,8 @@ def fine_tuned(
         cut: whether the blocks that are not kept are left out; else they start afresh.
         head: as in ``TransferNetwork``.
         dropout: probability in all blocks but the first; None for what it was.
-    Raises: ValueError: if there are not that many blocks, or nothing is kept of a cut network. KeyError: when called with a seed that has no pretrained network.
+    Raises: ValueError: if there are not that many blocks, or nothing is kept of a cut network.
+        KeyError: when called with a seed that has no pretrained network.
     Example:
         >>> make = fine_tuned({0: TransferNetwork(5, depth=3)}, 2, kept=2, cut=True, frozen=2)
         >>> _ = torch.manual_seed(0)
@@ -255,6 +256,7 @@ def fine_tuned(
     _check_count("frozen", frozen, kept if cut else depth)
     if cut and kept == 0:
         raise ValueError("a cut network must keep at least one block: got kept=0")
+
     def make() -> TransferNetwork:
         seed = torch.initial_seed()
         if seed not in pretrained:

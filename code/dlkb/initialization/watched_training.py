@@ -55,11 +55,11 @@ def fit_watched(
     spectral: Sequence[str] = (),
     loss: Loss = nn.functional.cross_entropy,
 ) -> Watched:
-    """Train networks of one architecture in place, stacked, each with its own batches and its own gradient norm.
+    """Train networks of one architecture in place, stacked, each with its own batches and gradient norm.
 
     Conventions: as ``dlkb.train.fit``; clipping and normalizing act on the loss's gradient, before weight
-    decay and momentum. Clipping multiplies by min(1, max_norm / (norm + 1e-6)), as torch does; normalizing
-    divides by norm + 1e-6. A norm that is not finite leaves the gradient as it is, so that a run that has
+    decay and momentum. They are ``clip_grad_norm_`` and ``normalize_grad_`` of ``dlkb.initialization``, for
+    each network apart; a norm that is not finite leaves the gradient as it is, so that a run that has
     diverged shows.
     Args:
         models: S, that differ in their parameters and buffers only.
@@ -71,14 +71,14 @@ def fit_watched(
         momentum, weight_decay: as in torch.optim.SGD.
         spectral: names of matrices whose largest singular value is wanted in ``weights``.
     Returns: ``Watched``.
-    Raises: ValueError: if orders or rates are not one for each network, max_norm is not positive, clipping and
-        normalizing are both asked for, or a name in ``spectral`` is no matrix of the network.
+    Raises: ValueError: if orders or rates are not one for each network, max_norm is not positive, clipping
+        and normalizing are both asked for, or a name in ``spectral`` is no matrix of the network.
     Example:
         >>> x, y = torch.eye(4), torch.arange(4)
         >>> order = torch.arange(4).expand(20, 4)
         >>> run = fit_watched([nn.Linear(4, 4)], x, y, [order], lr=1.0, normalize=True)
-        >>> run.steps[0, -1].item()  # every step is as long as lr
-        1.0...
+        >>> round(run.steps[0, -1].item(), 3)  # every step is as long as lr
+        1.0
 
     References: Pascanu, Mikolov & Bengio, "On the Difficulty of Training Recurrent Neural Networks", ICML
         2013, arXiv:1211.5063.
@@ -123,7 +123,7 @@ def fit_watched(
 def working_rates(
     rates: Sequence[float], loss: Tensor, limit: float | Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Learning rates that train: the first and last of an unbroken run of them, and how many decades it spans.
+    """Learning rates that train: first and last of an unbroken run of them, and how many decades it spans.
 
     Of several such runs the longest counts, the first one in a tie. A run that reaches an end of the grid is
     wider than what is said: take a wider grid.
@@ -163,7 +163,7 @@ def _norm(values: Tensor) -> Tensor:
 def _factor(norm: Tensor, max_norm: float | None, normalize: bool) -> Tensor:
     """(S,): what each network's gradient is multiplied by."""
     if normalize:
-        factor = 1 / (norm + 1e-6)
+        factor = 1 / torch.where(norm == 0, 1, norm)
     elif max_norm is not None:
         factor = (max_norm / (norm + 1e-6)).clamp(max=1)
     else:
