@@ -23,7 +23,7 @@ def spread(low=-12, high=8, count=4001):
 
 @pytest.mark.parametrize("scale", [1.0, 1024.0, 1e-3])
 def test_shares_equal_numpys(scale):
-    """Catches positive values only, a scale applied after the cast, and subnormal numbers taken for normal."""
+    """Catches positive values only, a scale after the cast, and subnormal numbers taken for normal."""
     values = spread()
     with np.errstate(over="ignore"):
         cast = np.abs((values.numpy() * scale).astype(np.float16)).astype(float)
@@ -35,7 +35,7 @@ def test_shares_equal_numpys(scale):
 
 
 def test_limits_of_float16_by_hand():
-    """2^-25 is halfway to the smallest number and rounds to 0; 65520 is halfway to 2^16 and becomes infinite."""
+    """2^-25 is halfway to the smallest number and rounds to 0; 65520 is halfway to 2^16: infinite."""
     values = torch.tensor([2.0**-25, 2.0**-24, 2.0**-14, 65519.0, 65520.0])
     kinds = [range_shares(v[None]).index(1.0) for v in values]
     assert kinds == [0, 1, 2, 2, 3]

@@ -114,7 +114,9 @@ def test_steps_by_hand():
 def test_gradient_norms_equal_a_loop(cell):
     """Catches a mean over networks, roots before the mean over samples, and the order of steps."""
     networks, x = [make(cell, seed) for seed in range(3)], draw(5, 7, 3)
-    found = input_gradient_norms(networks, x, generator=torch.Generator().manual_seed(1))
+    found = input_gradient_norms(
+        networks, x, generator=torch.Generator().manual_seed(1)
+    )
     ends = draw(3, 5, 4, seed=1)
     for network, end, row in zip(networks, ends, found, strict=True):
         own = x.clone().requires_grad_()
@@ -127,7 +129,9 @@ def test_gradient_norms_estimate_the_jacobians():
     network, x = make("rnn"), draw(1, 4, 3)
     many = x.expand(20_000, 4, 3)
     found = input_gradient_norms([network], many, generator=torch.Generator())[0]
-    jacobian = torch.autograd.functional.jacobian(network.last_state, x)  # (1, H, 1, T, I)
+    jacobian = torch.autograd.functional.jacobian(
+        network.last_state, x
+    )  # (1, H, 1, T, I)
     expected = jacobian[0, :, 0].square().sum((0, 2)).sqrt()
     torch.testing.assert_close(found, expected, rtol=0.03, atol=0)
 
@@ -140,9 +144,9 @@ def test_parameters_get_no_gradient():
 
 @every_cell
 def test_many_train_at_once_as_alone(cell):
-    x, y = remember_first(60, 4, 3, generator=torch.Generator().manual_seed(0))
-    settings = {"a": Setting(lambda: RecurrentNetwork(cell, (3, 6, 3)).double(), 0.5)}
-    options = {"seeds": (0, 1), "steps": 30, "batch_size": 20}
+    x, y = remember_first(60, 2, 3, generator=torch.Generator().manual_seed(0))
+    settings = {"a": Setting(lambda: RecurrentNetwork(cell, (3, 6, 3)).double(), 1.0)}
+    options = {"seeds": (0, 1), "steps": 40, "batch_size": 20}
     both = [
         fit_many(settings, x.double(), y, stack=stack, **options)
         for stack in (True, False)

@@ -1,5 +1,6 @@
 """Outputs and gradients against a loop with hooks; theory against exact sums and wide networks."""
 
+import itertools
 import math
 
 import pytest
@@ -28,7 +29,7 @@ def seeded(seed=0):
 def stack(*sizes, activation=nn.Tanh, std=None, bias=False):
     """Linear layers with an activation behind each, float64, normal weights."""
     modules = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in itertools.pairwise(sizes):
         layer = nn.Linear(inputs, outputs, bias, dtype=torch.float64)
         if std is not None:
             nn.init.normal_(layer.weight, 0, std)
@@ -57,7 +58,9 @@ def images(count):
 # ------------------------------------------------------------------------ against one network's own hooks
 
 
-@pytest.mark.parametrize("make", [lambda: stacks(3, 5, 4, 6, bias=True), lambda: images(3)])
+@pytest.mark.parametrize(
+    "make", [lambda: stacks(3, 5, 4, 6, bias=True), lambda: images(3)]
+)
 def test_outputs_are_those_of_each_network(make):
     """Catches one network's weights for all, and outputs that an in-place module has written over."""
     networks = make()
@@ -71,7 +74,9 @@ def test_outputs_are_those_of_each_network(make):
             torch.testing.assert_close(found[position][index], value.detach())
 
 
-@pytest.mark.parametrize("make", [lambda: stacks(3, 5, 4, 6, bias=True), lambda: images(3)])
+@pytest.mark.parametrize(
+    "make", [lambda: stacks(3, 5, 4, 6, bias=True), lambda: images(3)]
+)
 def test_gradients_are_those_of_each_network(make):
     """Catches gradients by inputs for those by outputs, and one end for all networks."""
     networks = make()
@@ -123,7 +128,9 @@ def test_moments_are_taken_over_samples_and_units_of_each_network():
             assert found.forward[index, position].item() == pytest.approx(
                 own.square().mean().item()
             )
-            assert found.mean[index, position].item() == pytest.approx(own.mean().item())
+            assert found.mean[index, position].item() == pytest.approx(
+                own.mean().item()
+            )
             assert found.variance[index, position].item() == pytest.approx(
                 own.var(correction=0).item()
             )
@@ -173,9 +180,9 @@ def test_theory_of_a_linear_stack_by_hand():
 
 
 def test_theory_is_the_mean_over_linear_networks_of_any_width():
-    """Exact in expectation: 4000 narrow networks of unequal widths come within their own error."""
+    """Exact in expectation: 2000 narrow networks of unequal widths come within their own error."""
     sizes, std = (3, 7, 2, 5), 0.6
-    networks = stacks(4000, *sizes, activation=nn.Identity, std=std)
+    networks = stacks(2000, *sizes, activation=nn.Identity, std=std)
     x = draw(4, 3)
     measured = measure_signals(networks, x, generator=seeded())
     moment = x.square().mean().item()
@@ -229,9 +236,12 @@ def test_wide_networks_follow_the_theory():
         networks = stacks(4, *sizes, activation=activation, std=1.5 / math.sqrt(300))
         measured = measure_signals(networks, draw(100, 300), generator=seeded())
         theory = predict_signals(networks[0], weight_variance=[2.25 / 300] * 5)
-        for kind in ("forward", "backward", "mean"):
+        for kind in ("forward", "backward"):
             values, expected = getattr(measured, kind).mean(0), getattr(theory, kind)[0]
-            torch.testing.assert_close(values, expected, rtol=0.08, atol=0.02)
+            torch.testing.assert_close(values, expected, rtol=0.08, atol=0)
+        # a mean over 4 * 300 units, at worst all samples alike
+        error = 4 * (theory.forward[0] / 1200).sqrt()
+        assert ((measured.mean.mean(0) - theory.mean[0]).abs() < error).all()
 
 
 @pytest.mark.parametrize(
@@ -240,16 +250,14 @@ def test_wide_networks_follow_the_theory():
         (lambda: nn.Conv2d(4, 6, 3, 1, 1, padding_mode="circular", bias=False), (8, 8)),
         (lambda: nn.Conv2d(4, 6, 4, 2, 1, padding_mode="circular", bias=False), (8, 8)),
         (lambda: nn.Conv1d(4, 6, 3, 1, 1, 1, 2, False, "circular"), (16,)),
-        (lambda: nn.ConvTranspose1d(4, 6, 4, 2, bias=False), (400,)),
+        (lambda: nn.ConvTranspose1d(4, 6, 4, 2, bias=False), (100,)),
     ],
 )
 def test_convolutions(make, size):
-    """Catches a stride forgotten on the way down, and groups. The last one's border is 1 in 400."""
+    """Catches a stride forgotten on the way down, and groups. The last one's border is 1 in 100."""
     torch.manual_seed(0)
-    networks = [nn.Sequential(make()) for _ in range(400)]
-    measured = measure_signals(
-        networks, draw(8, 4, *size).float(), generator=seeded()
-    )
+    networks = [nn.Sequential(make()) for _ in range(200)]
+    measured = measure_signals(networks, draw(8, 4, *size).float(), generator=seeded())
     theory = predict_signals(networks[0], measured.forward[0, 0].item())
     weights = [n[0].weight.square().mean().item() for n in networks]
     theory = predict_signals(
