@@ -843,14 +843,14 @@ MUTATIONS = [
     Mutation(
         "losses/focal-imbalance#weights, 1 to 100",
         NOTEBOOK,
-        "t / (2 * share) + (1 - t) / (2 - 2 * share)",
-        "(1 - t) / (2 * share) + t / (2 - 2 * share)",
+        "1 / (2 * share), 1 / (2 - 2 * share)",
+        "1 / (2 - 2 * share), 1 / (2 * share)",
     ),
     Mutation(
         "losses/focal-imbalance#focal, 1 to 100",
         NOTEBOOK,
         '"focal": (rare_loss(2), None)',
-        '"focal": (rare_loss(2, alpha=0.01), None)',
+        '"focal": (rare_loss(2, (0.01, 0.99)), None)',
     ),
     Mutation(
         "losses/focal-imbalance#bias over focal, 1 to 100",
@@ -868,7 +868,7 @@ MUTATIONS = [
         "losses/focal-imbalance#1 to 10",
         NOTEBOOK,
         '"CE": (rare_loss(0), None)',
-        '"CE": (rare_loss(0, alpha=0.001), None)',
+        '"CE": (rare_loss(0, (0.001, 0.999)), None)',
     ),
     Mutation(
         "losses/class-balanced#beta 0",
