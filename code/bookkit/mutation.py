@@ -209,15 +209,17 @@ def _mutated_module(mutation: Mutation) -> Iterator[None]:
             sys.modules.update(saved)
             for name, module in saved.items():
                 parent, _, child = name.rpartition(".")
-                setattr(sys.modules[parent], child, module)
+                if parent not in saved:
+                    setattr(sys.modules[parent], child, module)
 
 
 def _take_out_package() -> dict:
-    """Remove the package's modules, and the names under which their packages hold them."""
+    """Remove the package's modules, and the names under which what stays holds them. (A chapter, itself
+    removed, stays as it is: its name for a module may by now be that of a function.)"""
     names = [n for n in sys.modules if n.partition(".")[0] == "dlkb" and n not in KEPT]
     for name in names:
         parent, _, child = name.rpartition(".")
-        if hasattr(sys.modules.get(parent), child):
+        if parent not in names and hasattr(sys.modules.get(parent), child):
             delattr(sys.modules[parent], child)
     return {name: sys.modules.pop(name) for name in names}
 
