@@ -102,7 +102,7 @@ def test_names_order_and_defaults_are_torchs(function):
 
 @pytest.mark.parametrize("function", PARITY, ids=named)
 def test_values_and_slopes_equal_torchs(function):
-    """Fails for a slope at 0 that is 0 in a smooth function, as by |x|, or 1 in a ReLU, as by clamp."""
+    """Fails for a slope at 0 that is 0 in a smooth function, as by |x|, or 1 in a ReLU."""
     found, expected = (
         value_and_gradients(f, POINTS) for f in (function, theirs(function))
     )

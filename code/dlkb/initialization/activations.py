@@ -342,5 +342,5 @@ def mish(input: Tensor) -> Tensor:
 
 
 def _negative_part(x: Tensor) -> Tensor:
-    """min(x, 0), whose derivative at 0 is 1 (clamp's there is not the same in all versions of torch)."""
+    """min(x, 0), whose derivative at 0 is 1, where that of clamp is 0 in torch 2.15."""
     return x.masked_fill(x > 0, 0)
