@@ -31,7 +31,8 @@ def orders(count=3, steps=12):
 def alone(model, x, y, order, *, lr, max_norm=None, normalize=False, **options):
     """What torch does: clip, then decay and momentum in its SGD."""
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, **options)
-    losses, norms, lengths, weights = [], [], [], []
+    start = [p.detach().clone() for p in model.parameters()]
+    losses, norms, lengths, weights, moved = [], [], [], [], []
     for indices in order:
         optimizer.zero_grad()
         loss = nn.functional.cross_entropy(model(x[indices]), y[indices])
@@ -49,8 +50,12 @@ def alone(model, x, y, order, *, lr, max_norm=None, normalize=False, **options):
         optimizer.step()
         moves = [(p - b).flatten() for p, b in zip(parameters, before, strict=True)]
         lengths.append(torch.cat(moves).detach().norm())
+        moves = [
+            (p.detach() - s).norm() for p, s in zip(parameters, start, strict=True)
+        ]
+        moved.append(torch.stack(moves))
         losses.append(loss.detach())
-    return [torch.stack(v) for v in (losses, norms, lengths, weights)]
+    return [torch.stack(v) for v in (losses, norms, lengths, weights, moved)]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,7 @@ def test_equals_torch_one_network_at_a_time(options):
     lr = [0.5, 0.1, 1.0]
     ours, theirs = networks(), networks()
     run = fit_watched(ours, x, y, orders(), lr=lr, **options)
-    seen = (run.loss, run.gradients, run.steps, run.weights)
+    seen = (run.loss, run.gradients, run.steps, run.weights, run.moved)
     for index, model in enumerate(theirs):
         expected = alone(model, x, y, orders()[index], lr=lr[index], **options)
         for found, wanted in zip(seen, expected, strict=True):

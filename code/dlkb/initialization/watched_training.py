@@ -19,7 +19,8 @@ class Watched:
     ``loss`` (S, T): before each step. ``gradients`` (S, T, L): norm of each parameter's gradient, before any
     limit. ``steps`` (S, T): length of the step that was taken, all parameters together. ``weights``
     (S, T, L): norm of each parameter before the step; of the parameters named by ``spectral`` the largest
-    singular value. ``models``: the trained networks.
+    singular value. ``moved`` (S, T, L): how far each parameter is from its start, after the step.
+    ``models``: the trained networks.
     """
 
     names: tuple[str, ...]
@@ -27,6 +28,7 @@ class Watched:
     gradients: Tensor
     steps: Tensor
     weights: Tensor
+    moved: Tensor
     models: list[nn.Module] = field(repr=False)
 
     @property
@@ -98,7 +100,8 @@ def fit_watched(
 
     step_of = vmap(grad_and_value(value_of), randomness="different")
     velocity = {name: torch.zeros_like(p) for name, p in parameters.items()}
-    losses, gradient_norms, lengths, weights = [], [], [], []
+    start = {name: p.clone() for name, p in parameters.items()}
+    losses, gradient_norms, lengths, weights, moved = [], [], [], [], []
     for indices in batches.unbind(1):
         gradients, values = step_of(parameters, buffers, x[indices], y[indices])
         norms = torch.stack([_norm(gradients[n].flatten(1)) for n in trained], dim=1)
@@ -115,8 +118,10 @@ def fit_watched(
             squares += step.flatten(1).square().sum(1)
             p.sub_(step)
         lengths.append(squares.sqrt())
+        moves = [_norm((parameters[n] - start[n]).flatten(1)) for n in trained]
+        moved.append(torch.stack(moves, dim=1))
     _write_back(models, parameters | buffers)
-    seen = (losses, gradient_norms, lengths, weights)
+    seen = (losses, gradient_norms, lengths, weights, moved)
     return Watched(tuple(trained), *(torch.stack(v, 1) for v in seen), list(models))
 
 
