@@ -46,7 +46,8 @@ def test_collapse_equals_a_slow_loop(width):
 def test_collapse_at_its_ends():
     assert collapse_score(torch.full((1, 9), 3.0)).item() == 1
     assert collapse_score(torch.arange(10.0)[None]).item() == 0.1
-    assert collapse_score(torch.tensor([[0.0, 0.05, 1.0, 1.1]])).item() == 0.5  # closed
+    ends = torch.tensor([[0.0, 0.5, 9.0, 20.0]])
+    assert collapse_score(ends, 0.5).item() == 0.5  # closed
     gone = torch.tensor([[float("nan")] * 3 + [1.0]])
     assert collapse_score(gone).item() == 0.25
     ends = torch.tensor([[float("inf")] * 2 + [float("-inf")] * 2 + [1.0]])

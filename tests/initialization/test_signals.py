@@ -274,9 +274,13 @@ def test_a_skip_adds_one():
     """Mean square and gradient: 1 + branch. Catches a product, and a skip that is left out."""
     branch = (nn.Linear(8, 8, bias=False), nn.ReLU(), nn.Linear(8, 8, bias=False))
     network = nn.Sequential(*(Skip(*branch) for _ in range(3)))
-    found = predict_signals(network, weight_variance=[2 / 8, 0.5 / 8])
-    assert found.forward[0].tolist() == pytest.approx([1, 1.5, 2.25, 3.375])
-    assert found.backward[0].tolist() == pytest.approx([3.375, 2.25, 1.5, 1])
+    found = predict_signals(network, weight_variance=[2 / 8, 0.8 / 8])
+    assert found.forward[0].tolist() == pytest.approx([1, 1.8, 1.8**2, 1.8**3])
+    assert found.backward[0].tolist() == pytest.approx([1.8**3, 1.8**2, 1.8, 1])
+    steeper = predict_signals(
+        network, weight_variance=[4 / 8, 0.8 / 8]
+    )  # the whole branch
+    assert steeper.backward[0].tolist() == pytest.approx([2.6**3, 2.6**2, 2.6, 1])
 
 
 def test_wide_skips_follow_the_theory():
@@ -294,6 +298,26 @@ def test_wide_skips_follow_the_theory():
     for kind in ("forward", "backward"):
         found, expected = getattr(measured, kind).mean(0), getattr(theory, kind)[0]
         torch.testing.assert_close(found, expected, rtol=0.08, atol=0)
+
+
+def test_a_skip_of_positive_signals_adds_their_means_too():
+    """Behind a ReLU both ways have a mean: catches mean squares that are just added."""
+    torch.manual_seed(0)
+
+    def make():
+        layers = [nn.Linear(300, 300, bias=False) for _ in range(2)]
+        for layer in layers:
+            nn.init.normal_(layer.weight, 0, math.sqrt(2 / 300))
+        return nn.Sequential(layers[0], nn.ReLU(), Skip(layers[1], nn.ReLU()))
+
+    networks = [make() for _ in range(3)]
+    measured = measure_signals(networks, draw(100, 300).float(), generator=seeded())
+    theory = predict_signals(networks[0], weight_variance=[2 / 300] * 2)
+    # z, y standard normal: E (relu(sqrt(2) z) + relu(sqrt(2) y))^2 = 1 + 1 + 2 * (1 / pi)
+    assert theory.forward[0, 3].item() == pytest.approx(2 + 2 / math.pi, rel=0.01)
+    for kind in ("forward", "mean"):
+        found, expected = getattr(measured, kind).mean(0), getattr(theory, kind)[0]
+        torch.testing.assert_close(found[2:], expected[2:], rtol=0.08, atol=0)
 
 
 def test_own_weights_are_used_without_variances():

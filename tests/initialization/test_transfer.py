@@ -118,9 +118,11 @@ def test_shapes_and_parts(head, norm):
 
 
 def test_blocks_start_with_hes_weights():
-    """Catches torch's default, whose variance is a sixth of it."""
+    """Catches torch's default, whose variance is a sixth of it, and outputs counted for inputs."""
     torch.manual_seed(0)
     network = TransferNetwork(3, depth=2, channels=64)
+    first = network.blocks[0].conv.weight  # of one grey level each
+    assert first.square().mean().item() == pytest.approx(2 / 9, rel=0.25)
     weight = network.blocks[1].conv.weight
     assert weight.square().mean().item() == pytest.approx(2 / (64 * 9), rel=0.05)
     assert weight.abs().max().item() > 3 * weight.std().item()  # normal
