@@ -267,9 +267,7 @@ def _stacked(networks: Sequence[nn.Sequential]):
             )
     parameters, buffers = stack_module_state(list(networks))
     state = {name: p.detach() for name, p in parameters.items()}
-    state |= {
-        name: b.clone() for name, b in buffers.items()
-    }  # networks stay as they are
+    state |= buffers
     skeleton = copy.deepcopy(networks[0])
     for module in skeleton.modules():
         if getattr(module, "inplace", False):
