@@ -224,6 +224,7 @@ def test_frozen_and_dropout_of_the_new_network():
     assert trained == [False, False, True, True]
     assert all(p.requires_grad for p in network.head.parameters())
     assert [b.dropout.p for b in network.blocks[1:]] == [0.4] * 3
+    assert network.new_block(1).dropout.p == 0.4
     assert [b.dropout.p for b in own[0].blocks[1:]] == [0.0] * 3
     thawed = made(fine_tuned({0: own[0].freeze(4)}, 2))
     assert all(p.requires_grad for p in thawed.parameters())

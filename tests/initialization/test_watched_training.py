@@ -155,6 +155,25 @@ def test_a_run_that_diverges_shows_and_disturbs_no_other():
     torch.testing.assert_close(run.loss[1], expected.loss[0])
 
 
+def test_a_norm_that_overflows_does_not_stop_a_run_silently():
+    """1 / infinity would be a step of 0, which looks like a run that has settled."""
+    model = nn.Linear(1, 1)
+    x, y = torch.full((4, 1), 1e25), torch.zeros(4)
+    options = {"max_norm": 1.0, "loss": lambda output, _: output.mean()}
+    run = fit_watched([model], x, y, [torch.arange(4).expand(1, 4)], lr=1.0, **options)
+    assert run.gradient.isinf().all()
+    assert model.weight.abs().item() > 1e24
+
+
+def test_weights_that_are_nan_have_no_singular_value():
+    """torch's decomposition raises for them."""
+    x, y = data()
+    options = {"lr": [math.inf, 0.1], "spectral": ["0.weight"]}
+    run = fit_watched(networks(2), x, y, orders(2), **options)
+    assert run.weights[0, 1:, run["0.weight"]].isnan().all()
+    assert run.weights[1].isfinite().all()
+
+
 def test_dtype_is_kept():
     x, y = data()
     models = [model.float() for model in networks()]

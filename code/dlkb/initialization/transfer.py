@@ -262,14 +262,13 @@ def fine_tuned(
         if seed not in pretrained:
             raise KeyError(f"no network was pretrained with seed {seed}")
         network = copy.deepcopy(pretrained[seed])
-        if dropout is not None:
-            network.dropout = dropout
         if cut:
             network.blocks = network.blocks[:kept]
         for index in range(kept, len(network.blocks)):
             network.blocks[index] = network.new_block(index)
         network.head = network.new_head(head, classes)
         if dropout is not None:
+            network.dropout = dropout  # of blocks made later
             for module in network.modules():
                 if isinstance(module, nn.Dropout):
                     module.p = dropout
