@@ -247,7 +247,7 @@ MUTATIONS = [
         "x = (drawn < frequency.mean())",
     ),
     Mutation(
-        "optimizers/per-dimension-lr",
+        "optimizers/per-dimension-lr#error of the rarest",
         FRAMEWORK,
         "psi = of_squares(total())\n",
         "psi = lambda *a: total()(a[0], a[1].square().sum(-1, keepdim=True), a[2])\n",
