@@ -6,6 +6,79 @@ ACTIVATIONS = "dlkb.initialization.activations"
 NAIVE = "dlkb.initialization.naive_sigmoids"
 
 MUTATIONS = [
+    # 01, equal weights
+    Mutation(
+        "initialization/zero-init#one layer",
+        NOTEBOOK,
+        "start_equal(nn.Linear(64, 10)), 0.5",
+        "start_equal(nn.Sequential(nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 10))), 0.5",
+    ),
+    Mutation(
+        "initialization/zero-init#tanh and ReLU",
+        NOTEBOOK,
+        "start_equal(dense(kind, *deep)) for",
+        "start_equal(dense(kind, *deep), 1e-3) for",
+    ),
+    Mutation(
+        "initialization/zero-init#output bias",
+        NOTEBOOK,
+        "network = start_equal(dense(nn.Tanh, 64, 32, 10))\n",
+        "network = start_equal(dense(nn.Sigmoid, 64, 32, 10))\n",
+    ),
+    Mutation(
+        "initialization/zero-init#steps without a gradient",
+        NOTEBOOK,
+        "start_equal(dense(kind, *deep)) for",
+        "start_equal(dense(kind, *deep), 1e-3) for",
+    ),
+    Mutation(
+        "initialization/zero-init#rank",
+        NOTEBOOK,
+        "start_equal(dense(kind, *deep)) for",
+        "dense(kind, *deep) for",
+    ),
+    Mutation(
+        "initialization/zero-init#zero layers, tanh",
+        NOTEBOOK,
+        "        nn.init.zeros_(layer.bias)\n",
+        "        nn.init.ones_(layer.bias)\n",
+    ),
+    Mutation(
+        "initialization/zero-init#zero layers, ReLU",
+        NOTEBOOK,
+        "        nn.init.zeros_(layer.bias)\n",
+        "        nn.init.ones_(layer.bias)\n",
+    ),
+    Mutation(
+        "initialization/constant-init#different units",
+        NOTEBOOK,
+        "32, 10), 0.1).double()\n",
+        "32, 10), 0.1).double()\n    nn.init.uniform_(network[0].bias)\n",
+    ),
+    Mutation(
+        "initialization/constant-init#one unit",
+        NOTEBOOK,
+        "unit = self.activation(self.inner(x) / self.root)",
+        "unit = self.activation(self.inner(x))",
+    ),
+    Mutation(
+        "initialization/constant-init#accuracy lost",
+        NOTEBOOK,
+        '"equal": lambda: OneUnit(nn.Tanh, 32, 0.1)',
+        '"equal": lambda: nearly_equal(1e-7)',
+    ),
+    Mutation(
+        "initialization/constant-init#smallest difference",
+        NOTEBOOK,
+        '"1e-7": lambda: nearly_equal(1e-7)',
+        '"1e-7": lambda: OneUnit(nn.Tanh, 32, 0.1).double()',
+    ),
+    Mutation(
+        "initialization/constant-init#spread of the units",
+        NOTEBOOK,
+        "parted = fit_many(settings, x64, y, seeds=seeds, steps=600",
+        "parted = fit_many(settings, x64, y, seeds=seeds, steps=100",
+    ),
     # 04, what an activation computes
     Mutation(
         "initialization/leaky-relu",
