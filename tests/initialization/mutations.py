@@ -4,6 +4,8 @@ from bookkit.mutation import NOTEBOOK, Mutation
 
 ACTIVATIONS = "dlkb.initialization.activations"
 NAIVE = "dlkb.initialization.naive_sigmoids"
+CELLS = "dlkb.initialization.recurrent_cells"
+TRIALS = "dlkb.receptive_field.trials"
 
 MUTATIONS = [
     # 01, equal weights
@@ -217,5 +219,78 @@ MUTATIONS = [
         ACTIVATIONS,
         "return input.masked_fill(input <= 0, 0)",
         "return softplus(input, beta=100.0)",
+    ),
+    # 07, which architectures carry gradients
+    Mutation(
+        "initialization/residual-gradient#sum over paths",
+        TRIALS,
+        "return x + self.branch(x)",
+        "return 0.9 * x + self.branch(x)",
+    ),
+    Mutation(
+        "initialization/residual-gradient#decades at the input",
+        NOTEBOOK,
+        'kaiming_normal_(first.weight, nonlinearity="relu")',
+        'kaiming_normal_(first.weight, nonlinearity="linear")',
+    ),
+    Mutation(
+        "initialization/residual-gradient#wider range of gains",
+        TRIALS,
+        "return x + self.branch(x)",
+        "return (x + self.branch(x)) / 2",
+    ),
+    Mutation(
+        "initialization/residual-gradient#median singular value",
+        NOTEBOOK,
+        "nn.init.normal_(last.weight, 0, gain / math.sqrt(width))",
+        "nn.init.normal_(last.weight, 0, gain)",
+    ),
+    Mutation(
+        "initialization/gates#factor per step",
+        CELLS,
+        "return ((1 - z) * new + z * h,)",
+        "return (z * new + (1 - z) * h,)",
+    ),
+    Mutation(
+        "initialization/gates#decades lost by default",
+        CELLS,
+        "c = torch.sigmoid(f) * c",
+        "c = torch.sigmoid(f + 1) * c",
+    ),
+    Mutation(
+        "initialization/gates#wider range, LSTM",
+        CELLS,
+        "own = slice(kind.keeps * hidden, (kind.keeps + 1) * hidden)",
+        "own = slice(0, hidden)",
+    ),
+    Mutation(
+        "initialization/gates#wider range, GRU",
+        CELLS,
+        "return ((1 - z) * new + z * h,)",
+        "return (z * new + (1 - z) * h,)",
+    ),
+    Mutation(
+        "initialization/bn-instead-of-init#wider range, one rate",
+        NOTEBOOK,
+        "[nn.BatchNorm1d(width)] if norm",
+        "[nn.BatchNorm1d(width, eps=1.0)] if norm",
+    ),
+    Mutation(
+        "initialization/bn-instead-of-init#wider range, rates retuned",
+        NOTEBOOK,
+        "[nn.BatchNorm1d(width)] if norm",
+        "[nn.BatchNorm1d(width, eps=1.0)] if norm",
+    ),
+    Mutation(
+        "initialization/bn-instead-of-init#growth of small weights",
+        NOTEBOOK,
+        "[nn.BatchNorm1d(width)] if norm",
+        "[nn.BatchNorm1d(width, eps=1.0)] if norm",
+    ),
+    Mutation(
+        "initialization/bn-instead-of-init#accuracy from equal weights",
+        NOTEBOOK,
+        "nn.init.constant_(layer.weight, inputs**-0.5)",
+        "nn.init.normal_(layer.weight, 0, inputs**-0.5)",
     ),
 ]
