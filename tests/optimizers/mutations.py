@@ -12,6 +12,8 @@ SECOND_ORDER = "dlkb.optimizers.second_order"
 FLAT_NETWORK = "dlkb.optimizers.flat_network"
 LEARNED_BY_HEART = "dlkb.optimizers.learned_by_heart"
 SWATS = "dlkb.optimizers.swats"
+LEAST_SQUARES = "dlkb.optimizers.least_squares"
+BOWL_RACE = "dlkb.optimizers.bowl_race"
 RANDOM_CUBIC = "dlkb.optimizers.random_cubic"
 
 MUTATIONS = [
@@ -36,15 +38,15 @@ MUTATIONS = [
     ),
     Mutation(
         "optimizers/lr-too-high-low#edge over 2/L",
-        NOTEBOOK,
-        "grads.append(state.param @ hessian - slope)",
-        "grads.append(2 * (state.param @ hessian - slope))",
+        LEAST_SQUARES,
+        "return w @ self.hessian - self.slope",
+        "return 2 * (w @ self.hessian - self.slope)",
     ),
     Mutation(
         "optimizers/lr-too-high-low#steps at a tenth of the rate",
         NOTEBOOK,
-        "update, grads = sgd_update(rates), []",
-        "update, grads = sgd_update(rates, momentum=0.9), []",
+        "wine.gradients(sgd_update(rates), 6000)",
+        "wine.gradients(sgd_update(rates, momentum=0.9), 6000)",
     ),
     Mutation(
         "optimizers/gd-taylor#error of the first order",
@@ -67,8 +69,8 @@ MUTATIONS = [
     Mutation(
         "optimizers/gd-taylor#order of one Newton step",
         NOTEBOOK,
-        "for step in (newton, 2 /",
-        "for step in (0.9 * newton, 2 /",
+        "for step in (newton, descent)",
+        "for step in (0.9 * newton, descent)",
     ),
     Mutation(
         "optimizers/rate-to-zero#left by halving",
@@ -199,13 +201,13 @@ MUTATIONS = [
     ),
     Mutation(
         "optimizers/two-families#AdaGrad's gain, aligned",
-        NOTEBOOK,
+        BOWL_RACE,
         "axes = axes if turned else",
         "axes = axes if dim > 1 else",
     ),
     Mutation(
         "optimizers/two-families#AdaGrad's gain, turned",
-        NOTEBOOK,
+        BOWL_RACE,
         "axes = axes if turned else",
         "axes = axes if dim == 1 else",
     ),

@@ -14,8 +14,9 @@ def log_log_slope(sizes: Tensor, values: Tensor) -> Tensor:
     Returns: (...), of the logarithm's dtype.
     Raises: ValueError: if the last dimensions differ.
     Example:
+        >>> import torch
         >>> sizes = torch.tensor([1.0, 2.0, 4.0])
-        >>> log_log_slope(sizes, torch.stack([3 * sizes**2, 1 / sizes])).round(decimals=4)
+        >>> log_log_slope(sizes, torch.stack([3 * sizes**2, 1 / sizes])).round(decimals=3)
         tensor([ 2., -1.])
     """
     if sizes.dim() != 1 or values.shape[-1:] != sizes.shape:
