@@ -6,6 +6,9 @@ ACTIVATIONS = "dlkb.initialization.activations"
 NAIVE = "dlkb.initialization.naive_sigmoids"
 CELLS = "dlkb.initialization.recurrent_cells"
 TRIALS = "dlkb.receptive_field.trials"
+JACOBIANS = "dlkb.initialization.jacobians"
+SIGNALS = "dlkb.initialization.signals"
+WATCHED = "dlkb.initialization.watched_training"
 
 MUTATIONS = [
     # 01, equal weights
@@ -80,6 +83,139 @@ MUTATIONS = [
         NOTEBOOK,
         "parted = fit_many(settings, x64, y, seeds=seeds, steps=600",
         "parted = fit_many(settings, x64, y, seeds=seeds, steps=100",
+    ),
+    # 03, why gradients vanish or explode
+    Mutation(
+        "initialization/jacobian-product#chain rule",
+        NOTEBOOK,
+        "torch.diag(1 - h**2) @ weight",
+        "torch.diag(1 - h) @ weight",
+    ),
+    Mutation(
+        "initialization/jacobian-product#entries below 1",
+        JACOBIANS,
+        "power = matrix @ power",
+        "power = matrix * power",
+    ),
+    Mutation(
+        "initialization/jacobian-product#entries above 1",
+        NOTEBOOK,
+        "measured=B @ B",
+        "measured=B @ B.mT",
+    ),
+    Mutation(
+        "initialization/jacobian-product#a singular value of 100",
+        JACOBIANS,
+        "power = power / torch.where(norm > 0, norm, 1)[..., None, None]",
+        "power = power",
+    ),
+    Mutation(
+        "initialization/jacobian-product#one matrix repeated",
+        JACOBIANS,
+        "torch.linalg.eigvals(matrix).abs().amax(-1)",
+        "torch.linalg.eigvals(matrix).real.amax(-1)",
+    ),
+    Mutation(
+        "initialization/jacobian-product#a new matrix each layer",
+        JACOBIANS,
+        "upper.diagonal(dim1=-2, dim2=-1).abs().log()",
+        "upper.diagonal(dim1=-2, dim2=-1).square().log()",
+    ),
+    Mutation(
+        "initialization/jacobian-product#narrow layers",
+        JACOBIANS,
+        "upper.diagonal(dim1=-2, dim2=-1).abs().log()",
+        "upper.diagonal(dim1=-2, dim2=-1).abs().log10()",
+    ),
+    Mutation(
+        "initialization/jacobian-product#ReLU",
+        NOTEBOOK,
+        "math.sqrt(2 / n) @ signal",
+        "math.sqrt(1 / n) @ signal",
+    ),
+    Mutation(
+        "initialization/sigmoid-derivative#formula",
+        NOTEBOOK,
+        "torch.autograd.grad(sigmoid(z).sum(), z)",
+        "torch.autograd.grad(torch.tanh(z).sum(), z)",
+    ),
+    Mutation(
+        "initialization/sigmoid-derivative#largest slope",
+        NOTEBOOK,
+        "torch.linspace(-20, 20, 401,",
+        "torch.linspace(-20, 20, 400,",
+    ),
+    Mutation(
+        "initialization/sigmoid-derivative#weight 4",
+        NOTEBOOK,
+        "sigmoid(4 * h - 2)",
+        "sigmoid(4 * h)",
+    ),
+    Mutation(
+        "initialization/sigmoid-derivative#bound",
+        NOTEBOOK,
+        "torch.linalg.matrix_norm(m.weight, 2).item()) for m",
+        "m.weight.abs().max().item()) for m",
+    ),
+    Mutation(
+        "initialization/sigmoid-derivative#Xavier's scale",
+        SIGNALS,
+        "_moments(gradients, 2)",
+        "_moments(gradients, 4)",
+    ),
+    Mutation(
+        "initialization/sigmoid-derivative#large weights",
+        NOTEBOOK,
+        "std=scale / math.sqrt(size)",
+        "std=math.sqrt(scale / size)",
+    ),
+    Mutation(
+        "initialization/gradients-vanish#after training",
+        NOTEBOOK,
+        "train_at(rates, 300, nn.Sigmoid,",
+        "train_at(rates, 300, nn.Tanh,",
+    ),
+    Mutation(
+        "initialization/gradients-vanish#weight change",
+        WATCHED,
+        "_norm((parameters[n] - start[n]).flatten(1))",
+        "_norm(parameters[n].flatten(1))",
+    ),
+    Mutation(
+        "initialization/gradients-vanish#no rate trains",
+        NOTEBOOK,
+        "for by in (1.0, 4.0)",
+        "for by in (4.0, 4.0)",
+    ),
+    Mutation(
+        "initialization/gradients-vanish#gradients rescaled",
+        NOTEBOOK,
+        "return self.factor * x + (x - self.factor * x).detach()",
+        "return x",
+    ),
+    Mutation(
+        "initialization/gradients-explode-lr#the rates move",
+        NOTEBOOK,
+        "return self.factor * x + (x - self.factor * x).detach()",
+        "return x",
+    ),
+    Mutation(
+        "initialization/gradients-explode-lr#the room stays",
+        WATCHED,
+        "torch.log10(last / first)",
+        "(last - first)",
+    ),
+    Mutation(
+        "initialization/gradients-explode-lr#large weights",
+        NOTEBOOK,
+        "(scale if index < depth else 1.0) / math.sqrt(m.in_features)",
+        "math.sqrt((scale if index < depth else 1.0) / m.in_features)",
+    ),
+    Mutation(
+        "initialization/gradients-explode-lr#large weights, damped",
+        NOTEBOOK,
+        '"g = 4, damped": (4.0, 1 / 1.57)',
+        '"g = 4, damped": (1.0, 1 / 1.57)',
     ),
     # 04, what an activation computes
     Mutation(
