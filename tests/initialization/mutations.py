@@ -3,6 +3,10 @@
 from bookkit.mutation import NOTEBOOK, Mutation
 
 ACTIVATIONS = "dlkb.initialization.activations"
+FANS = "dlkb.initialization.fans"
+KAIMING = "dlkb.initialization.kaiming"
+SCORES = "dlkb.initialization.scores"
+XAVIER = "dlkb.initialization.xavier"
 NAIVE = "dlkb.initialization.naive_sigmoids"
 CELLS = "dlkb.initialization.recurrent_cells"
 TRIALS = "dlkb.receptive_field.trials"
@@ -83,6 +87,146 @@ MUTATIONS = [
         NOTEBOOK,
         "parted = fit_many(settings, x64, y, seeds=seeds, steps=600",
         "parted = fit_many(settings, x64, y, seeds=seeds, steps=100",
+    ),
+    # 02, how large weights should be
+    Mutation(
+        "initialization/uniform-variance-third#variance",
+        NOTEBOOK,
+        "w = (2 * torch.rand(draws, n, generator=generator) - 1)",
+        "w = (torch.rand(draws, n, generator=generator) - 0.5)",
+    ),
+    Mutation(
+        "initialization/uniform-variance-third#with bias",
+        NOTEBOOK,
+        "y += (2 * torch.rand(draws, generator=generator) - 1)",
+        "y += (torch.rand(draws, generator=generator) - 0.5)",
+    ),
+    Mutation(
+        "initialization/uniform-variance-third#excess kurtosis",
+        NOTEBOOK,
+        "y.square().mean() ** 2 - 3",
+        "y.square().mean() - 3",
+    ),
+    Mutation(
+        "initialization/uniform-variance-third#torch's default",
+        KAIMING,
+        "kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)",
+        "kaiming_uniform_(weight, a=5, generator=generator)",
+    ),
+    Mutation(
+        "initialization/uniform-variance-third#ten layers",
+        NOTEBOOK,
+        "nn.Linear(128, 128, bias)",
+        "nn.Linear(128, 128)",
+    ),
+    Mutation(
+        "initialization/forward-variance#linear",
+        NOTEBOOK,
+        "normal_(mean, std, generator=generator)",
+        "normal_(mean, std**2, generator=generator)",
+    ),
+    Mutation(
+        "initialization/forward-variance#ReLU",
+        NOTEBOOK,
+        "normal_stacks(widths, 0.02**0.5, count, nn.ReLU)",
+        "normal_stacks(widths, 0.01**0.5, count, nn.ReLU)",
+    ),
+    Mutation(
+        "initialization/forward-variance#weights with a mean",
+        NOTEBOOK,
+        "normal_(mean, std, generator=generator)",
+        "normal_(0, std, generator=generator)",
+    ),
+    Mutation(
+        "initialization/backward-variance#linear",
+        SIGNALS,
+        "return list(torch.autograd.grad(output, zeros, end))",
+        "return list(torch.autograd.grad(output, zeros, end))[::-1]",
+    ),
+    Mutation(
+        "initialization/backward-variance#ReLU",
+        NOTEBOOK,
+        "normal_stacks(widths, 0.02**0.5, count, nn.ReLU)",
+        "normal_stacks(widths, 0.02**0.5, count, nn.Identity)",
+    ),
+    # 03, which initialization suits which activation
+    Mutation(
+        "initialization/xavier#deviation",
+        XAVIER,
+        "gain * math.sqrt(2 / max(fan_in + fan_out, 1))",
+        "gain * 2 / max(fan_in + fan_out, 1)",
+    ),
+    Mutation(
+        "initialization/xavier#torch's",
+        XAVIER,
+        "bound = math.sqrt(3) * _std(tensor, gain)",
+        "bound = math.sqrt(6) * _std(tensor, gain)",
+    ),
+    Mutation(
+        "initialization/xavier#unequal fans",
+        XAVIER,
+        "max(fan_in + fan_out, 1)",
+        "max(2 * fan_in, 1)",
+    ),
+    Mutation(
+        "initialization/xavier-tanh#ReLU halves",
+        NOTEBOOK,
+        '("ReLU", "Xavier"): (nn.ReLU, 1.0)',
+        '("ReLU", "Xavier"): (nn.ReLU, 2**0.5)',
+    ),
+    Mutation(
+        "initialization/xavier-tanh#ReLU with He",
+        NOTEBOOK,
+        '("ReLU", "He"): (nn.ReLU, 2**0.5)',
+        '("ReLU", "He"): (nn.ReLU, 2.0)',
+    ),
+    Mutation(
+        "initialization/xavier-tanh#tanh decays",
+        NOTEBOOK,
+        "deep_stack(nn.Tanh, 1.0, width=256)",
+        "deep_stack(nn.Tanh, 1.1, width=256)",
+    ),
+    Mutation(
+        "initialization/xavier-tanh#gain 5/3",
+        NOTEBOOK,
+        "(nn.Tanh, 5 / 3)",
+        "(nn.Tanh, 1.0)",
+    ),
+    Mutation(
+        "initialization/xavier-tanh#price of the gain",
+        NOTEBOOK,
+        "(nn.Tanh, 5 / 3)",
+        "(nn.Tanh, 2**0.5)",
+    ),
+    Mutation(
+        "initialization/kaiming#torch's",
+        KAIMING,
+        "calculate_fan_in_and_fan_out(tensor)[MODES.index(mode)]",
+        "calculate_fan_in_and_fan_out(tensor)[0]",
+    ),
+    Mutation(
+        "initialization/kaiming#channels 8 to 64",
+        FANS,
+        "positions = math.prod(tensor.shape[2:])",
+        "positions = math.prod(tensor.shape[3:])",
+    ),
+    Mutation(
+        "initialization/init-histograms#too small",
+        SCORES,
+        "count.amax(1)",
+        "count.amin(1)",
+    ),
+    Mutation(
+        "initialization/init-histograms#too large",
+        SCORES,
+        "(flat < low + near) | (flat > high - near)",
+        "(flat < low + near) & (flat > high - near)",
+    ),
+    Mutation(
+        "initialization/init-histograms#judged before training",
+        NOTEBOOK,
+        "last, first = layer_scores(-1), layer_scores(0)",
+        "last, first = layer_scores(0), layer_scores(0)",
     ),
     # 03, why gradients vanish or explode
     Mutation(

@@ -94,6 +94,24 @@ def test_gradients_are_those_of_each_network(make):
             torch.testing.assert_close(found[position][index], gradient)
 
 
+def test_an_activation_that_is_used_again_counts_at_each_place():
+    """Catches modules listed once each, which leaves out all but the first of a shared ReLU."""
+    (apart,) = stacks(1, 5, 4, 6, activation=nn.ReLU)
+    again = nn.Sequential(apart[0], relu := nn.ReLU(), apart[2], relu)
+    x = draw(7, 5)
+    found, expected = (
+        measure_signals([n], x, generator=seeded()) for n in (again, apart)
+    )
+    assert torch.equal(found.forward, expected.forward)
+    assert torch.equal(found.backward, expected.backward)
+
+
+def test_a_layer_that_is_used_again_is_refused():
+    layer = nn.Linear(3, 3)
+    with pytest.raises(ValueError, match="at one place: got one that is used again"):
+        layer_outputs([nn.Sequential(layer, nn.Tanh(), layer)], torch.ones(2, 3))
+
+
 def test_probes_see_the_same_values():
     (network,) = stacks(1, 5, 4, 6)
     x, end = draw(7, 5), draw(1, 7, 6, seed=1)

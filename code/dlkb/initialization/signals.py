@@ -74,7 +74,8 @@ def layer_outputs(networks: Sequence[nn.Sequential], input: Tensor) -> list[Tens
         networks: S, that differ in their parameters only; they stay in their mode.
         input: (N, \*), the samples, the same for all networks.
     Returns: L + 1 tensors, (S, N, \*), the input first; detached.
-    Raises: ValueError: if there is no network, or one is no nn.Sequential.
+    Raises: ValueError: if there is no network, one is no nn.Sequential, or one has a module with parameters
+        at two places.
     Example:
         >>> networks = [nn.Sequential(nn.Linear(2, 3), nn.Tanh()) for _ in range(4)]
         >>> [tuple(values.shape) for values in layer_outputs(networks, torch.ones(5, 2))]
@@ -265,6 +266,12 @@ def _stacked(networks: Sequence[nn.Sequential]):
             raise ValueError(
                 f"networks must be nn.Sequential, to be followed: got {type(network).__name__}"
             )
+        learned = [id(m) for m in network if next(m.parameters(), None) is not None]
+        if len(set(learned)) < len(learned):
+            raise ValueError(
+                "a module with parameters must stand at one place: got one that is used again; "
+                "give each place its own"
+            )
     parameters, buffers = stack_module_state(list(networks))
     state = {name: p.detach() for name, p in parameters.items()}
     state |= buffers
@@ -272,10 +279,16 @@ def _stacked(networks: Sequence[nn.Sequential]):
     for module in skeleton.modules():
         if getattr(module, "inplace", False):
             module.inplace = False  # it would write over the output before
+    # named_children would leave out a module that is used again, as one ReLU for all layers
+    children = [
+        (name, module)
+        for name, module in skeleton.named_modules(remove_duplicate=False)
+        if name and "." not in name
+    ]
 
     def run(state, input, added=None):
         x, outputs = input if added is None else input + added[0], []
-        for index, (name, module) in enumerate(skeleton.named_children(), start=1):
+        for index, (name, module) in enumerate(children, start=1):
             start = f"{name}."
             own = {
                 key.removeprefix(start): value
