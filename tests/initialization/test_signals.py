@@ -4,6 +4,7 @@ import itertools
 import math
 
 import pytest
+import scipy
 import torch
 from torch import nn
 
@@ -382,3 +383,25 @@ def test_wrong_arguments(call, error, message):
     (network,) = stacks(1, 5, 4, 6)
     with pytest.raises(error, match=message):
         call(network, draw(7, 5))
+
+
+@pytest.mark.parametrize("scale", [1.0, 16.0, 32.0, 300.0])
+def test_theory_of_a_sigmoid_holds_for_large_signals(scale):
+    """Fails for a quadrature whose nodes step over the sigmoid's rise, as 200 of Gauss and Hermite's do."""
+    found = predict_signals(nn.Sequential(nn.Sigmoid()), scale**2)
+    density = scipy.stats.norm(scale=scale).pdf
+
+    def integral(function):
+        both = lambda z: (function(z) + function(-z)) * density(z)
+        near, far = (
+            scipy.integrate.quad(both, *ends)[0] for ends in ((0, 8), (8, 9 * scale))
+        )
+        return near + far
+
+    sigmoid = scipy.special.expit
+    slope = lambda z: sigmoid(z) * sigmoid(-z)
+    for moment, expected in (
+        (found.forward[0, -1], integral(lambda z: sigmoid(z) ** 2)),
+        (found.backward[0, 0], integral(lambda z: slope(z) ** 2)),
+    ):
+        assert moment.item() == pytest.approx(expected, rel=1e-6)
