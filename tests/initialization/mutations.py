@@ -228,7 +228,7 @@ MUTATIONS = [
         "last, first = layer_scores(-1), layer_scores(0)",
         "last, first = layer_scores(0), layer_scores(0)",
     ),
-    # 03, why gradients vanish or explode
+    # 04, why gradients vanish or explode
     Mutation(
         "initialization/jacobian-product#chain rule",
         NOTEBOOK,
@@ -361,7 +361,7 @@ MUTATIONS = [
         '"g = 4, damped": (4.0, 1 / 1.57)',
         '"g = 4, damped": (1.0, 1 / 1.57)',
     ),
-    # 04, what an activation computes
+    # 05, what an activation computes
     Mutation(
         "initialization/leaky-relu",
         ACTIVATIONS,
@@ -500,7 +500,7 @@ MUTATIONS = [
         "return input.masked_fill(input <= 0, 0)",
         "return softplus(input, beta=100.0)",
     ),
-    # 07, which architectures carry gradients
+    # 08, which architectures carry gradients
     Mutation(
         "initialization/residual-gradient#sum over paths",
         TRIALS,
