@@ -45,7 +45,7 @@ def lsuv_(
         RuntimeError: if a layer's variance is not within tol after max_iterations (weights are altered then).
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Linear(8, 9), torch.nn.ReLU(), torch.nn.Linear(9, 4))
-        >>> {name: round(var, 3) for name, var in lsuv_(model, torch.randn(50, 8)).items()}
+        >>> {name: round(var, 3) for name, var in lsuv_(model, torch.randn(50, 8), tol=1e-4).items()}
         {'0': 1.0, '2': 1.0}
 
     References: Mishkin & Matas, "All you need is a good init", ICLR 2016, arXiv:1511.06422.
